@@ -1,0 +1,82 @@
+# `make run` and `make test` work on a fresh clone and do everything that they need; `make help` lists the rest.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test examples clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Folders are among them, so that a removed file counts as a change.
+SOURCES := setup.cfg pyproject.toml $(shell find toru twisted -name __pycache__ -prune -o ! -name dropin.cache -print)
+
+# toru is what was installed, wherever it is run from.
+unexport PYTHONPATH PYTHONHOME
+export PYTHONSAFEPATH := 1
+
+help:  ## list what can be made
+	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+# The pid file would be in the way after a crash; the lock in the data folder does its work. With `exec`
+# twistd is make's own child: Ctrl-C and SIGTERM reach it, and make waits until it is done. Should make
+# itself be killed, the kernel stops it.
+run: $(VENV)/installed examples  ## install toru and the examples here, and start it
+	@exec setpriv --pdeathsig TERM $(BIN)/twistd -n --pidfile= toru
+
+# Tests see the installed wheel, so that a fault of the packaging shows; see also pyproject.toml.
+test: $(VENV)/installed $(VENV)/tools  ## lint, types, tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+# An example that is the same already is left alone: a running toru would replace its process.
+examples:  ## put the example plugins into ./plugins
+	@for source in plugins/*/hello-*.*; do \
+	    name=$$(basename "$${source%.*}"); \
+	    binary="plugins/$$name.binary"; \
+	    if cmp -s "$$source" "$$binary"; then continue; fi; \
+	    if "$$source" --metadata >/dev/null 2>&1; then \
+	        cp "$$source" "$$binary.new" && chmod 755 "$$binary.new" && mv "$$binary.new" "$$binary" || exit 1; \
+	        echo "Example $$name is now in ./plugins."; \
+	    else \
+	        echo "Example $$name is left out: this machine cannot run it ($$(sed -n '1s/.* //p' "$$source") is missing or too old)."; \
+	    fi; \
+	done
+
+clean:  ## remove what make made; ./data stays
+	rm -rf $(VENV) build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find toru twisted tests plugins -name __pycache__ -prune -exec rm -rf {} +
+
+# setuptools stays in the environment, so that installing toru anew asks nothing of the network.
+$(VENV)/made:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11 none; do \
+	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
+	done; \
+	if [ "$$python" = none ]; then echo "toru needs Python 3.11 or newer, and there is none in PATH." >&2; exit 1; fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	        echo "Installing python3-venv, which $$python needs to make $(VENV)."; \
+	        apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install python3-venv || exit 1; \
+	    else \
+	        echo "$$python cannot make virtual environments here; as root: apt-get install python3-venv" >&2; exit 1; \
+	    fi; \
+	fi; \
+	echo "Making $(VENV) with $$($$python --version)."; \
+	"$$python" -m venv --clear $(VENV)
+	@$(PIP) install 'setuptools>=70.1'
+	@touch $@
+
+# The last step writes Twisted's cache of plugins while it can be written.
+$(VENV)/installed: $(VENV)/made $(SOURCES)
+	@echo "Installing toru into $(VENV)."
+	@rm -rf build
+	@$(PIP) install --no-build-isolation .
+	@rm -rf build toru.egg-info
+	@$(BIN)/python -c 'import twisted.plugin as p, twisted.plugins as q; p.getCache(q)'
+	@touch $@
+
+$(VENV)/tools: setup.cfg | $(VENV)/installed
+	@echo "Installing what the tests need into $(VENV)."
+	@$(PIP) install --no-build-isolation '.[test]'
+	@rm -rf build toru.egg-info
+	@touch $@

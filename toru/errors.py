@@ -1,0 +1,199 @@
+"""One tree of errors, each with the HTTP status and the stable code that it has at the door.
+
+ToruError
+ ├─ BadRequest                400  what the client sent cannot be used
+ │   └─ BadRoute              400  a route segment that tries to leave its place
+ ├─ NotFound                  404
+ │   ├─ PluginNotFound        404  no plugin has this id
+ │   ├─ RouteNotFound         404  no enabled plugin has this route
+ │   └─ BundleNotFound        404  the plugin has no frontend
+ ├─ MethodNotAllowed          405
+ ├─ PluginDisabled            409  the call needs an enabled plugin
+ ├─ BodyTooLarge              413  the request body is over `max_body_bytes`
+ ├─ PluginFailure             502  the plugin did not give a usable answer
+ │   ├─ LinkLost              502  its connection ended before the answer
+ │   ├─ ProtocolError         502  it said something that the protocol forbids
+ │   ├─ PluginError           502  it answered with an `error` message
+ │   └─ RestartFailed         502  its new process did not get ready
+ ├─ PluginUnavailable         503  it is enabled and not up
+ ├─ PluginBusy                503  its queue is full
+ ├─ CoreStopping              503  this core is going down
+ └─ PluginTimeout             504  no answer in time
+
+InvalidMetadata   what `--metadata` printed, or the file itself, is no usable plugin
+StartError        a setting or a condition under which toru cannot start
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ToruError(Exception):
+    """Something that a caller is told about.
+
+    `detail` is a sentence for people. It never holds a path of this machine, a traceback or a
+    secret, because it is sent to whoever asked.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal-error"
+    title: ClassVar[str] = "Internal error"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None) -> None:
+        """`retry_after`: whole seconds after which it is worth trying again, where that is known."""
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+class BadRequest(ToruError):
+    """What the client sent cannot be used."""
+
+    status = 400
+    code = "bad-request"
+    title = "Bad request"
+
+
+class BadRoute(BadRequest):
+    """A route segment with `..`, a backslash, or an encoded slash."""
+
+    code = "bad-route"
+    title = "Bad route"
+
+
+class NotFound(ToruError):
+    """There is nothing here."""
+
+    status = 404
+    code = "not-found"
+    title = "Not found"
+
+
+class PluginNotFound(NotFound):
+    """No plugin has this id."""
+
+    code = "plugin-not-found"
+    title = "Plugin not found"
+
+
+class RouteNotFound(NotFound):
+    """No enabled plugin has this route."""
+
+    code = "route-not-found"
+    title = "Route not found"
+
+
+class BundleNotFound(NotFound):
+    """The plugin has no frontend, or is disabled."""
+
+    code = "bundle-not-found"
+    title = "Bundle not found"
+
+
+class MethodNotAllowed(ToruError):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = "method-not-allowed"
+    title = "Method not allowed"
+
+
+class PluginDisabled(ToruError):
+    """The call needs an enabled plugin."""
+
+    status = 409
+    code = "plugin-disabled"
+    title = "Plugin disabled"
+
+
+class BodyTooLarge(ToruError):
+    """The request body is over `max_body_bytes`."""
+
+    status = 413
+    code = "body-too-large"
+    title = "Body too large"
+
+
+class PluginFailure(ToruError):
+    """The plugin did not give a usable answer."""
+
+    status = 502
+    code = "plugin-failure"
+    title = "Plugin failure"
+
+
+class LinkLost(PluginFailure):
+    """The plugin's connection ended before it answered."""
+
+    code = "plugin-connection-lost"
+    title = "Plugin connection lost"
+
+
+class ProtocolError(PluginFailure):
+    """The plugin said something that the protocol forbids."""
+
+    code = "plugin-protocol-error"
+    title = "Plugin protocol error"
+
+
+class PluginError(PluginFailure):
+    """The plugin answered with an `error` message."""
+
+    code = "plugin-error"
+    title = "Plugin error"
+
+
+class RestartFailed(PluginFailure):
+    """The plugin's new process did not get ready."""
+
+    code = "plugin-restart-failed"
+    title = "Plugin restart failed"
+
+
+class PluginUnavailable(ToruError):
+    """The plugin is enabled and not up: starting, or waiting to be restarted."""
+
+    status = 503
+    code = "plugin-unavailable"
+    title = "Plugin unavailable"
+
+
+class PluginBusy(ToruError):
+    """As many requests wait for the plugin as may wait."""
+
+    status = 503
+    code = "plugin-busy"
+    title = "Plugin busy"
+
+
+class CoreStopping(ToruError):
+    """This core is going down and takes nothing new."""
+
+    status = 503
+    code = "stopping"
+    title = "Stopping"
+
+
+class PluginTimeout(ToruError):
+    """The plugin did not answer within its `request_timeout`."""
+
+    status = 504
+    code = "plugin-timeout"
+    title = "Plugin timeout"
+
+
+class InvalidMetadata(Exception):
+    """A file that is no usable plugin. The message names the field, where one is to blame, and why."""
+
+
+class StartError(SystemExit, Exception):
+    """A setting or a condition under which toru cannot start, in one line.
+
+    It is a SystemExit so that the interpreter prints that line and exits with 1 instead of showing a
+    traceback, and an Exception so that twistd, which catches only those, still removes its pid file
+    and still tells the waiting parent of a daemon.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(f"toru: {' '.join(detail.split())}")

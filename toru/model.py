@@ -1,0 +1,148 @@
+"""What everybody talks about: frozen values, with no behaviour and no reactor."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Capability = Literal["ping", "cancel", "stream", "websocket"]
+Protocol = Literal["1", "2"]
+State = Literal["stopped", "starting", "running", "stopping", "backoff", "disabled"]
+Health = Literal["healthy", "unhealthy", "disabled"]
+EventType = Literal[
+    "discovered",
+    "changed",
+    "removed",
+    "problem",
+    "enabled",
+    "disabled",
+    "started",
+    "ready",
+    "stopped",
+    "crashed",
+    "restarting",
+    "unhealthy",
+    "disabled-after-crashes",
+    "upgraded",
+]
+
+
+class PluginMetadata(Struct, frozen=True):
+    """What a plugin says of itself with `--metadata`, checked by `toru.wire.metadata`.
+
+    `protocol` is None where the plugin does not say, and `concurrency` where it leaves the choice to
+    its host.
+    """
+
+    id: str
+    name: str
+    version: str
+    route: str
+    icon: str = ""
+    author: str = ""
+    description: str = ""
+    protocol: Protocol | None = None
+    capabilities: tuple[Capability, ...] = ()
+    concurrency: int | None = None
+
+
+class Exit(Struct, frozen=True):
+    """How a process ended: `code` where it exited, `signal` (its name) where it was killed.
+
+    `at` is RFC 3339 in UTC. `detail` is a sentence for operators.
+    """
+
+    at: str
+    code: int | None
+    signal: str | None
+    detail: str
+
+
+class Usage(Struct, frozen=True):
+    """What a process costs: `cpu_percent` of one core over the last sample, resident memory in bytes."""
+
+    cpu_percent: float
+    rss_bytes: int
+
+
+class Latency(Struct, frozen=True):
+    """Quantiles over the latest answers, in milliseconds; None while there are none."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Traffic(Struct, frozen=True):
+    """What came through a plugin's link since the core started. `errors` counts requests that got no answer."""
+
+    requests: int
+    errors: int
+    in_flight: int
+    latency_ms: Latency
+
+
+class PluginStatus(Struct, frozen=True):
+    """A plugin as `GET /api/plugins` shows it. Times are RFC 3339 in UTC, durations seconds."""
+
+    id: str
+    name: str
+    version: str
+    author: str
+    description: str
+    icon: str
+    route: str
+    capabilities: tuple[Capability, ...]
+    protocol: Protocol | None
+    enabled: bool
+    state: State
+    running: bool
+    health: Health
+    pid: int | None
+    socket_path: str | None
+    started_at: str | None
+    uptime_seconds: float | None
+    restarts: int
+    consecutive_crashes: int
+    next_restart_at: str | None
+    last_exit: Exit | None
+    problem: str | None
+    usage: Usage | None
+    traffic: Traffic
+
+
+class Problem(Struct, frozen=True):
+    """A file in the plugins folder that is no usable plugin: its name there, and why."""
+
+    file: str
+    error: str
+
+
+class Rescan(Struct, frozen=True):
+    """What a look at the plugins folder found: ids of plugins, and the files that are none."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+    problems: tuple[Problem, ...]
+
+
+class Event(Struct, frozen=True):
+    """One thing that happened to a plugin. `timestamp` is RFC 3339 in UTC; `details` is plain JSON."""
+
+    timestamp: str
+    plugin: str
+    type: EventType
+    details: dict[str, Any]
+
+
+class LogRecord(Struct, frozen=True):
+    """One line that a plugin wrote. `stream` is where it came from."""
+
+    timestamp: str
+    plugin: str
+    level: Literal["trace", "debug", "info", "warn", "error"]
+    message: str
+    stream: Literal["stdout", "stderr", "link", "file"]
+    fields: dict[str, Any] | None
+    pid: int | None
