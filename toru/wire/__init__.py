@@ -1,0 +1,1 @@
+"""Bytes to messages and back, and which answer belongs to which request: pure, with no reactor."""

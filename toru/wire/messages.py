@@ -1,0 +1,252 @@
+"""What the core and a plugin say to each other, as values, and what both protocols do alike."""
+
+from __future__ import annotations
+
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from time import gmtime, strftime
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from msgspec import UNSET, DecodeError, Raw, Struct, UnsetType, json
+
+from toru import model
+from toru.errors import BodyTooLarge, ProtocolError
+from toru.wire.framing import Framer
+
+BodyEncoding = Literal["utf-8", "base64"]
+LogLevel = Literal["trace", "debug", "info", "warn", "error"]
+
+# The most of a plugin's own characters that a sentence of ours repeats.
+EXCERPT_LENGTH = 100
+
+NULL = Raw(b"null")
+
+T = TypeVar("T")
+
+
+class Init(Struct, frozen=True):
+    """What a plugin is told first on every connection. The token stays out of logs and tracebacks."""
+
+    plugin_id: str
+    instance_id: str
+    socket_path: str
+    log_path: str
+    api_url: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Init(plugin_id={self.plugin_id!r}, socket_path={self.socket_path!r})"
+
+
+class HttpRequest(Struct, frozen=True):
+    """A request on its way to a plugin.
+
+    `path` starts with `/`, is still percent-encoded and ends with `?query` where there was one.
+    Names in `headers` are lower-case, values are bytes read as ISO-8859-1.
+    """
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Bytes, about, that it holds in memory while it waits."""
+        texts = len(self.path) + sum(len(name) + len(value) for name, value in self.headers.items())
+        return texts + len(self.body or b"")
+
+
+class Answer(Struct, frozen=True):
+    """A plugin's answer, its status between 200 and 599.
+
+    `headers` are as the plugin wrote them: whether they may stand in a response is not checked here.
+    `request_id` is "" where protocol 1 left it out.
+    """
+
+    request_id: str
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Nonsense(Struct, frozen=True):
+    """An answer in the right form whose values mean nothing: it fails its own request and no other."""
+
+    request_id: str
+    why: str
+
+
+class Refusal(Struct, frozen=True):
+    """The plugin says that it could not answer. `message` is for the log, not for the client."""
+
+    request_id: str
+    message: str
+    code: str | None
+
+
+class Pong(Struct, frozen=True):
+    """The answer to a ping."""
+
+    request_id: str
+
+
+class Log(Struct, frozen=True):
+    """A line for the plugin's log."""
+
+    level: LogLevel
+    message: str
+    fields: dict[str, Any] | None
+
+
+class Unknown(Struct, frozen=True):
+    """A message of a type that means nothing here. `type` is an excerpt, safe to log."""
+
+    type: str
+
+
+Message: TypeAlias = Answer | Nonsense | Refusal | Pong | Log | Unknown
+
+
+class Codec(Protocol):
+    """One protocol of the two. What it returns is a whole frame, with its newline or its length."""
+
+    @property
+    def protocol(self) -> model.Protocol: ...
+
+    def framer(self) -> Framer:
+        """A new framer, for what the plugin sends on a new connection."""
+
+    def init(self, init: Init) -> bytes: ...
+
+    def shutdown(self, grace_seconds: float) -> bytes: ...
+
+    def request(self, request_id: str, request: HttpRequest) -> bytes:
+        """Raises BodyTooLarge where the message would be over the limit however the body is encoded."""
+
+    def decode(self, frame: bytes) -> Message:
+        """Raises ProtocolError with a sentence that says what was wrong, and where."""
+
+
+class Envelope(Struct):
+    """What a plugin sent, as far as all messages are alike."""
+
+    type: str
+    request_id: str | None = None
+    payload: Raw = NULL
+
+
+class Outgoing(Struct):
+    """What a plugin is sent. `payload` is always an object, so that a reader may look into it unasked."""
+
+    type: str
+    timestamp: str
+    payload: Struct
+    request_id: str | UnsetType = UNSET
+
+
+_envelopes = json.Decoder(Envelope)
+
+
+def read_envelope(frame: bytes) -> Envelope:
+    """Raises ProtocolError where `frame` is no JSON object with a `type`."""
+    if not frame:
+        raise ProtocolError("a message is empty; each is one JSON object")
+    return read(_envelopes, frame, "a message")
+
+
+def read(decoder: json.Decoder[T], data: bytes, what: str) -> T:
+    """Decode, or raise a ProtocolError that says what is wrong with `what` (a few words, for a sentence)."""
+    try:
+        return decoder.decode(data)
+    except RecursionError:
+        why = "it is nested too deeply"
+    except UnicodeDecodeError:
+        why = "it is not UTF-8"
+    except DecodeError as error:
+        why = str(error)
+    raise ProtocolError(f"{what} cannot be used: {why}")
+
+
+def excerpt(text: str) -> str:
+    """The beginning of what a plugin wrote, quoted, harmless to a terminal, at most EXCERPT_LENGTH long."""
+    shown = repr(text[:EXCERPT_LENGTH])
+    if len(text) <= EXCERPT_LENGTH and len(shown) <= EXCERPT_LENGTH:
+        return shown
+    return f"{shown[: EXCERPT_LENGTH - 1]}…"
+
+
+def rfc3339(seconds: float) -> str:
+    """Seconds since 1970 as RFC 3339 in UTC, with milliseconds."""
+    whole, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{_to_the_second(whole)}.{milliseconds:03}Z"
+
+
+# Thousands of messages share a second.
+@lru_cache(maxsize=2)
+def _to_the_second(seconds: int) -> str:
+    return strftime("%Y-%m-%dT%H:%M:%S", gmtime(seconds))
+
+
+def encode_within(
+    limit: int, body: bytes | None, encode: Callable[[str | None, BodyEncoding], bytes]
+) -> bytes:
+    """The message that `encode` makes of a body, as text where it can be, at most `limit` bytes long.
+
+    Text of control characters grows six-fold in JSON, base64 by a third only: so it is the way out
+    for what is over the limit as text. Raises BodyTooLarge where that does not help.
+    """
+    if body is None:
+        message = encode(None, "utf-8")
+        if len(message) <= limit:
+            return message
+    else:
+        try:
+            text = body.decode()
+        except UnicodeDecodeError:
+            pass
+        else:
+            message = encode(text, "utf-8")
+            if len(message) <= limit:
+                return message
+        message = encode(b2a_base64(body, newline=False).decode("ascii"), "base64")
+        if len(message) <= limit:
+            return message
+    raise BodyTooLarge(
+        f"the request does not fit into {limit:,} bytes, the most that a message to a plugin may have"
+    )
+
+
+def make_answer(
+    request_id: str,
+    status: float,
+    headers: Mapping[str, str | Sequence[str]],
+    body: str | None,
+    body_encoding: str,
+) -> Answer | Nonsense:
+    """What a plugin means with these values. Raises ProtocolError for an encoding that does not exist."""
+    code = int(status)
+    if code != status or not 200 <= code <= 599:
+        return Nonsense(
+            request_id, f"its status is {excerpt(str(status))}; a whole number from 200 to 599 is allowed"
+        )
+    if body_encoding == "utf-8":
+        content = b"" if body is None else body.encode()
+    elif body_encoding == "base64":
+        try:
+            content = b"" if body is None else a2b_base64(body, strict_mode=True)
+        except ValueError:
+            return Nonsense(request_id, "its body is not the base64 that `body_encoding` promises")
+    else:
+        raise ProtocolError(
+            f"the `body_encoding` of an `http` message is {excerpt(body_encoding)}; "
+            "`utf-8` and `base64` are allowed"
+        )
+    pairs: list[tuple[str, str]] = []
+    for name, value in headers.items():
+        if isinstance(value, str):
+            pairs.append((name, value))
+        else:
+            pairs.extend((name, one) for one in value)
+    return Answer(request_id, code, pairs, content)

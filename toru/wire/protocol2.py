@@ -1,0 +1,193 @@
+"""Protocol 2: JSON lines, many exchanges on one connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final, cast, get_args
+
+from msgspec import Struct, json
+
+from toru.errors import ProtocolError
+from toru.wire.framing import LineFramer
+from toru.wire.messages import (
+    BodyEncoding,
+    Envelope,
+    HttpRequest,
+    Init,
+    Log,
+    LogLevel,
+    Message,
+    Outgoing,
+    Pong,
+    Refusal,
+    Unknown,
+    encode_within,
+    excerpt,
+    make_answer,
+    read,
+    read_envelope,
+    rfc3339,
+)
+
+_LEVELS = frozenset[str](get_args(LogLevel))
+
+
+class _Init(Struct):
+    action: str
+    protocol: str
+    plugin_id: str
+    instance_id: str
+    socket_path: str
+    log_path: str
+    api_url: str
+    token: str
+
+
+class _Shutdown(Struct):
+    action: str
+    grace_seconds: float
+
+
+class _Ping(Struct):
+    action: str
+
+
+class _Cancel(Struct):
+    pass
+
+
+class _Request(Struct):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: str | None
+    body_encoding: BodyEncoding
+
+
+class _Answer(Struct):
+    status: int | float
+    headers: dict[str, str | list[str]] = {}
+    body: str | None = None
+    body_encoding: str = "utf-8"
+    stream: bool = False
+
+
+class _Error(Struct):
+    message: str
+    code: str | None = None
+
+
+class _Lifecycle(Struct):
+    action: str = ""
+
+
+class _Log(Struct):
+    level: str
+    message: str
+    fields: dict[str, Any] | None = None
+
+
+_encode = json.Encoder().encode
+_answers = json.Decoder(_Answer)
+_errors = json.Decoder(_Error)
+_lifecycles = json.Decoder(_Lifecycle)
+_logs = json.Decoder(_Log)
+
+
+class JsonLines:
+    """The codec of protocol 2. A message is at most `max_message_bytes` long, without its newline.
+
+    `wall_clock` gives seconds since 1970, for timestamps.
+    """
+
+    protocol: Final = "2"
+
+    def __init__(self, max_message_bytes: int, wall_clock: Callable[[], float] = time.time) -> None:
+        self._max_message_bytes = max_message_bytes
+        self._wall_clock = wall_clock
+
+    def framer(self) -> LineFramer:
+        return LineFramer(self._max_message_bytes)
+
+    def init(self, init: Init) -> bytes:
+        payload = _Init(
+            "init",
+            self.protocol,
+            init.plugin_id,
+            init.instance_id,
+            init.socket_path,
+            init.log_path,
+            init.api_url,
+            init.token,
+        )
+        return _encode(Outgoing("lifecycle", self._now(), payload)) + b"\n"
+
+    def shutdown(self, grace_seconds: float) -> bytes:
+        return _encode(Outgoing("lifecycle", self._now(), _Shutdown("shutdown", grace_seconds))) + b"\n"
+
+    def ping(self, request_id: str) -> bytes:
+        """Only for a plugin with the capability `ping`."""
+        return _encode(Outgoing("lifecycle", self._now(), _Ping("ping"), request_id)) + b"\n"
+
+    def cancel(self, request_id: str) -> bytes:
+        """Nobody waits for that answer any more. Only for a plugin with the capability `cancel`."""
+        return _encode(Outgoing("cancel", self._now(), _Cancel(), request_id)) + b"\n"
+
+    def request(self, request_id: str, request: HttpRequest) -> bytes:
+        now = self._now()
+
+        def encode(body: str | None, body_encoding: BodyEncoding) -> bytes:
+            payload = _Request(request.method, request.path, request.headers, body, body_encoding)
+            return _encode(Outgoing("http", now, payload, request_id))
+
+        return encode_within(self._max_message_bytes, request.body, encode) + b"\n"
+
+    def decode(self, frame: bytes) -> Message:
+        envelope = read_envelope(frame)
+        reader = _READERS.get(envelope.type)
+        return Unknown(excerpt(envelope.type)) if reader is None else reader(envelope)
+
+    def _now(self) -> str:
+        return rfc3339(self._wall_clock())
+
+
+def _read_http(envelope: Envelope) -> Message:
+    request_id = _asked(envelope)
+    answer = read(_answers, envelope.payload, "the payload of an `http` message")
+    if answer.stream:
+        raise ProtocolError("an `http` message has `stream: true`, and the plugin may not stream")
+    return make_answer(request_id, answer.status, answer.headers, answer.body, answer.body_encoding)
+
+
+def _read_error(envelope: Envelope) -> Message:
+    request_id = _asked(envelope)
+    error = read(_errors, envelope.payload, "the payload of an `error` message")
+    return Refusal(request_id, error.message, error.code)
+
+
+def _read_lifecycle(envelope: Envelope) -> Message:
+    action = read(_lifecycles, envelope.payload, "the payload of a `lifecycle` message").action
+    return Pong(_asked(envelope)) if action == "pong" else Unknown(excerpt(f"lifecycle {action}"))
+
+
+def _read_log(envelope: Envelope) -> Message:
+    line = read(_logs, envelope.payload, "the payload of a `log` message")
+    # A level of the plugin's own making is no reason to fail the requests on its connection.
+    level = cast(LogLevel, line.level) if line.level in _LEVELS else "info"
+    return Log(level, line.message, line.fields)
+
+
+def _asked(envelope: Envelope) -> str:
+    """The request that a message answers."""
+    if envelope.request_id is None:
+        raise ProtocolError(f"a message of type `{envelope.type}` has no `request_id`")
+    return envelope.request_id
+
+
+_READERS: dict[str, Callable[[Envelope], Message]] = {
+    "http": _read_http,
+    "error": _read_error,
+    "lifecycle": _read_lifecycle,
+    "log": _read_log,
+}
