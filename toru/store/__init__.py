@@ -1,0 +1,1 @@
+"""Everything durable, and the folders that it is in."""
