@@ -1,0 +1,45 @@
+"""A face that listens on a port of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.internet.threads import deferToThread
+from twisted.logger import LogEvent, capturedLogs
+
+from toru.http.site import make_site
+
+from .fakes import Door, FakePlugins, conforms, status
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What went to the log, as it goes there."""
+    with capturedLogs() as events:
+        yield events
+
+
+async def _door(tmp_path: Path) -> AsyncIterator[Door]:
+    plugins = FakePlugins(status("hello"), status("asleep", enabled=False, state="disabled", running=False))
+    site = make_site(
+        reactor,
+        conforms(plugins),
+        plugins_folder=tmp_path,
+        max_body_bytes=1000,
+        trusted_proxies=(),
+        in_thread=deferToThread,
+    )
+    port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
+    yield Door(plugins, site, tmp_path, port.getHost().port)
+    site.begin_stop()
+    await site.drained()
+    await port.stopListening()
+
+
+# Called and not used as a decorator: it has no types.
+door = pytest_twisted.async_yield_fixture(name="door")(_door)

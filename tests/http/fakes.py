@@ -1,0 +1,247 @@
+"""Plugins that record what is asked of them, a client that sends bytes as they are, and a way to wait."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+from http.client import HTTPResponse
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pytest_twisted
+from msgspec import json, structs
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.threads import deferToThread
+
+from toru.errors import PluginNotFound, RouteNotFound
+from toru.http._interfaces import Plugins
+from toru.http.site import Site
+from toru.model import Latency, PluginStatus, Problem, Rescan, Traffic
+from toru.wire.messages import Answer, HttpRequest
+
+TIMEOUT = 10.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Reaction = Callable[[HttpRequest], "Deferred[Answer]"]
+
+
+def in_reactor(test: F) -> F:
+    """Run a coroutine as a test (pytest-twisted's own decorator has no types)."""
+    decorated: F = pytest_twisted.ensureDeferred(test)
+    return decorated
+
+
+def status(id: str, **changes: Any) -> PluginStatus:
+    plain = PluginStatus(
+        id=id,
+        name=id.title(),
+        version="1.0.0",
+        author="",
+        description="",
+        icon="",
+        route=f"/{id}",
+        capabilities=(),
+        protocol="2",
+        enabled=True,
+        state="running",
+        running=True,
+        health="healthy",
+        pid=4242,
+        socket_path=None,
+        started_at=None,
+        uptime_seconds=1.5,
+        restarts=0,
+        consecutive_crashes=0,
+        next_restart_at=None,
+        last_exit=None,
+        problem=None,
+        usage=None,
+        traffic=Traffic(0, 0, 0, Latency(None, None)),
+    )
+    return structs.replace(plain, **changes)
+
+
+def answer(
+    body: bytes = b"", status: int = 200, headers: Sequence[tuple[str, str]] = ()
+) -> Callable[[HttpRequest], Deferred[Answer]]:
+    """A reaction that always gives this answer."""
+    return lambda _: succeed(Answer("1", status, list(headers), body))
+
+
+class FakePlugins:
+    """Plugins whose calls stand in `calls`, in order; `reaction` is what a proxied request meets."""
+
+    def __init__(self, *plugins: PluginStatus) -> None:
+        self.statuses = {plugin.id: plugin for plugin in plugins}
+        self.calls: list[tuple[str, Any]] = []
+        self.reaction: Reaction = answer(b"hello")
+        self._waiting: list[tuple[str, Deferred[Any]]] = []
+
+    def called(self, name: str) -> Deferred[Any]:
+        """Fires with the argument of the next call of this name."""
+        waiter: Deferred[Any] = Deferred()
+        self._waiting.append((name, waiter))
+        return waiter
+
+    def note(self, name: str, argument: Any) -> None:
+        self.calls.append((name, argument))
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            if each[0] == name:
+                # Not at once: the test would go on inside the call that it waits for.
+                reactor.callLater(0, each[1].callback, argument)
+            else:
+                self._waiting.append(each)
+
+    def never(self, request: HttpRequest) -> Deferred[Answer]:
+        """A reaction that waits until it is cancelled, and notes that."""
+        return Deferred(lambda _: self.note("cancelled", request.path))
+
+    @property
+    def requests(self) -> list[HttpRequest]:
+        return [argument for name, argument in self.calls if name == "request"]
+
+    def route(self, segment: str, /) -> FakeTarget:
+        for plugin in self.statuses.values():
+            if plugin.enabled and plugin.route == f"/{segment}":
+                return FakeTarget(self, plugin.id)
+        raise RouteNotFound(f"No enabled plugin has the route '/{segment}'.")
+
+    def get(self, id: str, /) -> PluginStatus:
+        try:
+            return self.statuses[id]
+        except KeyError:
+            raise PluginNotFound(f"There is no plugin '{id}'.") from None
+
+    def problems(self) -> Sequence[Problem]:
+        return [Problem("bad.binary", "id: missing")]
+
+    def enable(self, id: str, /) -> Deferred[PluginStatus]:
+        return self._do("enable", id)
+
+    def disable(self, id: str, /) -> Deferred[PluginStatus]:
+        return self._do("disable", id)
+
+    def restart(self, id: str, /) -> Deferred[PluginStatus]:
+        return self._do("restart", id)
+
+    def rescan(self) -> Deferred[Rescan]:
+        self.note("rescan", None)
+        return succeed(Rescan(("new",), (), (), ()))
+
+    def list(self) -> Sequence[PluginStatus]:
+        return list(self.statuses.values())
+
+    def _do(self, name: str, id: str) -> Deferred[PluginStatus]:
+        self.note(name, id)
+        return succeed(self.get(id))
+
+
+class FakeTarget:
+    def __init__(self, plugins: FakePlugins, id: str) -> None:
+        self._plugins = plugins
+        self.id = id
+
+    def request(self, request: HttpRequest, /) -> Deferred[Answer]:
+        self._plugins.note("request", request)
+        return self._plugins.reaction(request)
+
+
+def conforms(plugins: FakePlugins) -> Plugins:
+    """Holds for the type checker that the fakes are what the face asks for."""
+    return plugins
+
+
+class Reply(NamedTuple):
+    """`headers` have lower-case names. `rest` is what came behind this answer."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    rest: bytes
+
+    def header(self, name: str) -> str | None:
+        values = [value for each, value in self.headers if each == name]
+        assert len(values) <= 1, f"{name} stands there {len(values)} times"
+        return values[0] if values else None
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        assert self.header("content-type") == "application/problem+json"
+        found = json.decode(self.body, type=dict[str, Any])
+        assert found["status"] == self.status
+        assert found["type"] == "about:blank"
+        assert found["title"]
+        assert found["detail"]
+        return found
+
+
+def parsed(received: bytes, method: str = "GET") -> Reply:
+    """The first answer in what came from a server."""
+
+    class Received:
+        def makefile(self, *_: object) -> BytesIO:
+            return stream
+
+    stream = BytesIO(received)
+    stream.close = lambda: None  # type: ignore[method-assign]  # the rest is still to be read
+    # It reads from whatever has a makefile.
+    response = HTTPResponse(Received(), method=method)  # type: ignore[arg-type]
+    response.begin()
+    body = response.read()
+    headers = [(name.lower(), value) for name, value in response.getheaders()]
+    return Reply(response.status, headers, body, stream.read())
+
+
+class Door(NamedTuple):
+    """A site that listens, and what is behind it."""
+
+    plugins: FakePlugins
+    site: Site
+    folder: Path
+    port: int
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), TIMEOUT)
+
+    def exchange(self, sent: bytes) -> Deferred[bytes]:
+        """Send these bytes, and give all that comes until the server closes."""
+
+        def blocking() -> bytes:
+            with self.connect() as client:
+                client.sendall(sent)
+                return everything(client)
+
+        return deferToThread(blocking)
+
+    async def ask(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> Reply:
+        """One request on a connection of its own. The target goes out as it is written."""
+        lines = [f"{method} {target} HTTP/1.1", "Host: toru.test:3000", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        head = "\r\n".join([*lines, "", ""]).encode("iso-8859-1")
+        return parsed(await self.exchange(head + body), method)
+
+
+def everything(client: socket.socket) -> bytes:
+    """All that a server sends until it closes."""
+    received = []
+    while data := client.recv(65536):
+        received.append(data)
+    return b"".join(received)
+
+
+def until(client: socket.socket, end: bytes) -> bytes:
+    """What a server sends, up to and with `end`."""
+    received = b""
+    while not received.endswith(end):
+        data = client.recv(65536)
+        assert data, f"the server closed after {received!r}"
+        received += data
+    return received

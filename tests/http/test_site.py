@@ -1,0 +1,208 @@
+"""Body limits, idle connections, and an end without a cut answer."""
+
+# What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import json
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.internet.threads import deferToThread
+
+from toru.http.site import Site, make_site
+from toru.wire.messages import Answer
+
+from .fakes import Door, FakePlugins, everything, in_reactor, parsed, status, until
+
+HELLO = "/api/plugins/route/hello"
+LIMIT = 1000
+
+
+def chunks(*sizes: int) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in sizes)
+
+
+@in_reactor
+async def test_a_body_at_the_limit(door: Door) -> None:
+    assert (await door.ask("POST", HELLO, body=b"x" * LIMIT)).status == 200
+    head = f"POST {HELLO} HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    received = await door.exchange(head.encode() + chunks(LIMIT - 1, 1) + b"0\r\n\r\n")
+    assert parsed(received).status == 200
+    assert [request.body for request in door.plugins.requests] == [b"x" * LIMIT] * 2
+    assert "transfer-encoding" not in door.plugins.requests[1].headers
+
+
+@pytest.mark.parametrize("target", [HELLO, "/api/plugins/rescan"])
+@pytest.mark.parametrize("declared", [LIMIT + 1, 10**12])
+@in_reactor
+async def test_a_declared_length_over_the_limit(door: Door, target: str, declared: int) -> None:
+    def blocking() -> bytes:
+        with door.connect() as client:
+            client.sendall(f"POST {target} HTTP/1.1\r\nContent-Length: {declared}\r\n\r\n".encode())
+            # Nothing of the body was sent yet.
+            return until(client, b"}")
+
+    reply = parsed(await deferToThread(blocking))
+    assert (reply.status, reply.problem["code"]) == (413, "body-too-large")
+    assert reply.header("connection") == "close"
+    assert reply.header("server") == "toru"
+    assert door.plugins.calls == []
+
+
+@in_reactor
+async def test_a_client_that_sends_it_all_first_still_sees_why(door: Door) -> None:
+    reply = await door.ask("POST", HELLO, body=b"x" * 2_000_000)
+    assert (reply.status, reply.problem["code"]) == (413, "body-too-large")
+    assert reply.rest == b""
+    assert door.plugins.calls == []
+
+
+@in_reactor
+async def test_a_chunked_body_over_the_limit(door: Door) -> None:
+    def blocking() -> tuple[bytes, bytes]:
+        with door.connect() as client:
+            client.sendall(f"POST {HELLO} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            client.sendall(chunks(LIMIT, 1))
+            refusal = until(client, b"}")
+            client.sendall(chunks(10_000) + b"0\r\n\r\nGET /api/health HTTP/1.1\r\n\r\n")
+            return refusal, everything(client)
+
+    refusal, rest = await deferToThread(blocking)
+    assert parsed(refusal).problem["code"] == "body-too-large"
+    assert rest == b""
+    assert door.plugins.calls == []
+
+
+@in_reactor
+async def test_a_refused_body_is_not_invited(door: Door) -> None:
+    head = f"PUT {HELLO} HTTP/1.1\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+    received = await door.exchange(head.encode())
+    assert parsed(received).status == 413
+    assert b"100 Continue" not in received
+
+
+def on_a_clock(tmp_path: Path, plugins: FakePlugins) -> tuple[Clock, Site, StringTransportWithDisconnection]:
+    """A connection in memory, whose time is ours."""
+    clock = Clock()
+    site = make_site(
+        clock,
+        plugins,
+        plugins_folder=tmp_path,
+        max_body_bytes=LIMIT,
+        trusted_proxies=(),
+        in_thread=lambda work: succeed(work()),
+    )
+    return clock, site, connected(site)
+
+
+def connected(site: Site) -> StringTransportWithDisconnection:
+    peer = IPv4Address("TCP", "192.0.2.7", 12345)
+    transport = StringTransportWithDisconnection(peerAddress=peer)
+    transport.protocol = site.buildProtocol(peer)
+    transport.protocol.makeConnection(transport)
+    return transport
+
+
+def test_a_refused_client_cannot_send_for_ever(tmp_path: Path) -> None:
+    clock, _, transport = on_a_clock(tmp_path, FakePlugins())
+    transport.protocol.dataReceived(b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")
+    for _ in range(19):
+        clock.advance(0.1)
+        transport.protocol.dataReceived(b"x" * 1000)
+    assert transport.connected
+    clock.advance(0.1)
+    assert not transport.connected
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_long_wait_for_a_plugin_is_not_idleness(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    waiting: Deferred[Answer] = Deferred()
+    plugins.reaction = lambda _: waiting
+    clock, _, transport = on_a_clock(tmp_path, plugins)
+    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n\r\n".encode())
+    clock.advance(3600)
+    assert transport.connected
+    waiting.callback(Answer("1", 200, [], b"at last"))
+    assert transport.value().endswith(b"at last")
+    clock.advance(60)
+    assert not transport.connected
+    assert clock.getDelayedCalls() == []
+
+
+def test_one_wakeup_for_a_connection_and_none_for_the_site(tmp_path: Path) -> None:
+    clock, site, transport = on_a_clock(tmp_path, FakePlugins())
+    site.doStart()
+    assert len(clock.getDelayedCalls()) == 1
+    transport.loseConnection()
+    assert clock.getDelayedCalls() == []
+    site.doStop()
+
+
+@in_reactor
+async def test_a_drain(door: Door) -> None:
+    waiting: Deferred[Answer] = Deferred()
+    door.plugins.reaction = lambda _: waiting
+    asked = door.plugins.called("request")
+    reply = door.exchange(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await asked
+    door.site.begin_stop()
+    first, second, impatient = door.site.drained(), door.site.drained(), door.site.drained()
+    impatient.addErrback(lambda _: None).cancel()
+    assert not first.called
+    body = b"x" * 5_000_000
+    waiting.callback(Answer("1", 200, [], body))
+    assert not first.called, "the answer has not left yet"
+    # The client reads until the server closes, so this ends only because it does.
+    got = parsed(await reply)
+    assert (got.status, got.body == body) == (200, True)
+    assert got.header("connection") == "close"
+    await first
+    await second
+    await door.site.drained()
+
+
+def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    clock, site, idle = on_a_clock(tmp_path, plugins)
+    begun = connected(site)
+    for transport in (idle, begun):
+        transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n\r\n".encode())
+        assert transport.value().endswith(b"hello")
+        transport.clear()
+    begun.protocol.dataReceived(b"GET /api/health HTTP/1.1\r\nHost: x\r\n")
+    site.begin_stop()
+    assert not idle.connected
+    assert site.drained().called, "a request that has not come in whole is not waited for"
+    begun.protocol.dataReceived(b"\r\n")
+    reply = parsed(begun.value())
+    assert (reply.status, reply.problem["code"]) == (503, "stopping")
+    assert reply.header("connection") == "close"
+    assert not begun.connected
+    assert clock.getDelayedCalls() == []
+
+
+@in_reactor
+async def test_what_comes_while_stopping(door: Door) -> None:
+    door.site.begin_stop()
+    for target in ("/api/health", HELLO, "/api/plugins"):
+        received = await door.exchange(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        reply = parsed(received)
+        assert (reply.status, reply.problem["code"]) == (503, "stopping")
+    assert door.plugins.calls == []
+    assert json.decode(reply.body)["title"] == "Stopping"
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/1.1\r\nx\r\n\r\n"]
+)
+@in_reactor
+async def test_garbage(door: Door, garbage: bytes) -> None:
+    assert (await door.exchange(garbage)).startswith(b"HTTP/1.1 400 ")
+    assert (await door.ask("GET", "/api/health")).status == 200

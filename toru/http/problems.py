@@ -1,0 +1,46 @@
+"""Errors as `application/problem+json` (RFC 9457), and nothing of the inside in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import json
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toru.errors import ToruError
+from toru.http.messages import Outgoing
+
+_log = Logger()
+
+_INTERNAL = ToruError("Something went wrong inside toru. Its log says what.")
+
+
+def problem(error: ToruError, *, allow: Iterable[str] = ()) -> Outgoing:
+    """The answer that tells a client of `error`. `allow`: the methods that a 405 has to name."""
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", b"%d" % error.retry_after))
+    methods = ", ".join(sorted(allow))
+    if methods:
+        headers.append((b"allow", methods.encode("ascii")))
+    body = json.encode(
+        {
+            "type": "about:blank",
+            "title": error.title,
+            "status": error.status,
+            "detail": error.detail,
+            "code": error.code,
+        }
+    )
+    return Outgoing(error.status, headers, body)
+
+
+def unexpected(failure: Failure) -> Outgoing:
+    """Log a fault of our own with its traceback, and give the answer that tells nothing of it."""
+    _log.failure("a request failed inside toru", failure)
+    return problem(_INTERNAL)

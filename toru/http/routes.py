@@ -1,0 +1,69 @@
+"""Which plugin a request is for, from the raw request target: pure, and sure before anything else looks."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from toru.errors import BadRequest, BadRoute, RouteNotFound
+
+PREFIX = "/api/plugins/route"
+
+_PREFIX = PREFIX.encode()
+_ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE)
+_SEGMENT = re.compile(rb"/([^/?]*)(.*)", re.DOTALL)
+_UNSAFE = re.compile(rb"\.\.|[/\\]")
+
+
+class Routed(NamedTuple):
+    """`segment` is the route without its slash, decoded. `path` is what the plugin sees, with the query.
+
+    `bare` says that not even a slash stood behind the route.
+    """
+
+    segment: str
+    path: str
+    bare: bool
+
+
+def origin_form(target: bytes) -> tuple[bytes, bytes | None]:
+    """Path and query of a request target, and the authority where it named one (RFC 9112, 3.2).
+
+    Raises BadRequest for the forms that name no resource here: `*` and `host:port`.
+    """
+    if target.startswith(b"/"):
+        return target, None
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        raise BadRequest("The request target has to be a path, or a URL with http or https.")
+    authority, rest = match.groups()
+    return (rest if rest.startswith(b"/") else b"/" + rest), authority
+
+
+def is_proxied(target: bytes) -> bool:
+    """Whether a target in origin form lies under the plugins' routes."""
+    return target.startswith(_PREFIX) and target[len(_PREFIX) : len(_PREFIX) + 1] in (b"", b"/", b"?")
+
+
+def split(target: bytes) -> Routed:
+    """Take a target in origin form apart. What lies behind the route stays as it was sent.
+
+    Raises BadRoute for a segment that, decoded once, holds `..` or a separator, and RouteNotFound for
+    one that no plugin can have.
+    """
+    match = _SEGMENT.fullmatch(target[len(_PREFIX) :]) if is_proxied(target) else None
+    if match is None:
+        raise RouteNotFound("There is no plugin route here.")
+    raw, rest = match.groups()
+    segment = unquote_to_bytes(raw) if b"%" in raw else raw
+    if _UNSAFE.search(segment):
+        raise BadRoute("A plugin's route cannot hold '..', a backslash or an encoded slash.")
+    try:
+        name = segment.decode("ascii")
+    except UnicodeDecodeError:
+        name = ""
+    if not name:
+        raise RouteNotFound("No plugin has this route.")
+    path = rest.decode("iso-8859-1")
+    return Routed(name, path if path.startswith("/") else "/" + path, not path.startswith("/"))
