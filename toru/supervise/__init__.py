@@ -1,0 +1,1 @@
+"""One plugin kept alive, and all of them: discovery, lifecycle, processes and the links to them."""

@@ -1,0 +1,299 @@
+"""How messages get to a plugin's process: over one connection (protocol 2), or one for each (protocol 1).
+
+A channel carries; which request gets which answer, who may ask and how long it may take is the link's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol as Interface
+
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.unix import Server as Connection
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from toru.errors import LinkLost, ProtocolError, ToruError
+from toru.supervise.dial import Dial
+from toru.wire.messages import Answer, HttpRequest, Init, Message, Nonsense, Refusal
+from toru.wire.protocol1 import LengthPrefixed
+from toru.wire.protocol2 import JsonLines
+
+# A plugin that says more than that in one read without having been asked is read on only after a pause,
+# so that a flood costs other plugins at most a tenth of the time.
+_UNASKED_AT_ONCE = 200
+_PAUSE_SECONDS = 0.05
+
+
+class Owner(Interface):
+    """What a channel tells, and the one thing that it asks: whether it may go on reading."""
+
+    @property
+    def choked(self) -> bool:
+        """Whether what the plugin said has to be dealt with before it may say more."""
+
+    def received(self, message: Message) -> bool:
+        """The plugin said something. Returns whether somebody waited for it."""
+
+    def failed(self, request_id: str, error: ToruError) -> None:
+        """This request gets no answer; others are not concerned."""
+
+    def lost(self, error: ToruError) -> None:
+        """The channel is of no use any more; what it carried gets no answer. Said at most once."""
+
+    def writable(self) -> None:
+        """It takes requests again."""
+
+
+class Channel(Interface):
+    """What the link asks of a channel. `can_send` is False while the plugin does not read."""
+
+    owner: Owner
+    can_send: bool
+    answering: bool
+
+    def send(self, request_id: str, request: HttpRequest) -> None:
+        """Raises BodyTooLarge where it does not fit into a message."""
+
+    def cancel(self, request_id: str) -> None:
+        """Nobody waits for this answer any more. The plugin is told where it wants to know."""
+
+    def ping(self, request_id: str) -> None:
+        """Only where the plugin declares `ping`."""
+
+    def shutdown(self, grace_seconds: float) -> None:
+        """Ask the process to exit."""
+
+    def close(self) -> None:
+        """Say nothing more, hear nothing more."""
+
+
+@implementer(IPushProducer)
+class Multiplexed(Protocol):
+    """Protocol 2: one connection for many requests at once.
+
+    It is its transport's producer so as to learn when the plugin stops reading: then nothing more is
+    written, and what the transport holds stays within one message over its own buffer.
+    """
+
+    transport: Connection
+
+    def __init__(self, codec: JsonLines, init: Init, owner: Owner, clock: IReactorTime, *, cancel: bool):
+        """`cancel`: whether the plugin declares that capability."""
+        self.owner = owner
+        self.can_send = False
+        self.answering = False
+        self._codec = codec
+        self._init = init
+        self._framer = codec.framer()
+        self._clock = clock
+        self._tell_cancel = cancel
+        self._over = False
+        self._pause: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        self.can_send = self.answering = True
+        self.transport.registerProducer(self, True)
+        self.transport.write(self._codec.init(self._init))
+
+    def send(self, request_id: str, request: HttpRequest) -> None:
+        self._write(self._codec.request(request_id, request))
+
+    def cancel(self, request_id: str) -> None:
+        if self._tell_cancel:
+            self._write(self._codec.cancel(request_id))
+
+    def ping(self, request_id: str) -> None:
+        self._write(self._codec.ping(request_id))
+
+    def shutdown(self, grace_seconds: float) -> None:
+        self._write(self._codec.shutdown(grace_seconds))
+
+    def close(self) -> None:
+        self._end(None)
+
+    def _write(self, frame: bytes) -> None:
+        if not self._over:
+            self.transport.write(frame)
+
+    def dataReceived(self, data: bytes) -> None:
+        unasked = 0
+        try:
+            for frame in self._framer.feed(data):
+                if not self.owner.received(self._codec.decode(frame)):
+                    unasked += 1
+                if self._over:
+                    return
+        except ProtocolError as error:
+            self._end(error)
+            return
+        if unasked > _UNASKED_AT_ONCE or self.owner.choked:
+            self.transport.pauseProducing()
+            self._pause = self._clock.callLater(_PAUSE_SECONDS, self._read_on)
+
+    def _read_on(self) -> None:
+        if self.owner.choked:
+            self._pause = self._clock.callLater(_PAUSE_SECONDS, self._read_on)
+        else:
+            self._pause = None
+            self.transport.resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        within = "in the middle of a message" if self._framer.pending else "before it answered"
+        self._end(LinkLost(f"the plugin closed its connection {within}"))
+
+    def _end(self, error: ToruError | None) -> None:
+        if self._over:
+            return
+        self._over = True
+        self.can_send = self.answering = False
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self.transport is not None and self.transport.connected:  # not so where it was never dialled
+            self.transport.unregisterProducer()
+            if error is None:
+                # What was written last, the request to shut down say, still reaches the plugin.
+                self.transport.loseConnection()
+            else:
+                self.transport.abortConnection()
+        if error is not None:
+            self.owner.lost(error)
+
+    def pauseProducing(self) -> None:
+        self.can_send = False
+
+    def resumeProducing(self) -> None:
+        if not self._over:
+            self.can_send = True
+            self.owner.writable()
+
+    def stopProducing(self) -> None:
+        self.can_send = False
+
+
+class PerMessage:
+    """Protocol 1: connect, send one message, read its answer where it has one, close."""
+
+    def __init__(self, codec: LengthPrefixed, path: str, init: Init, owner: Owner, dial: Dial):
+        """Raises OSError where the socket does not take the connection that carries `init`."""
+        self.owner = owner
+        self.can_send = True
+        self.answering = True
+        self._codec = codec
+        self._path = path
+        self._dial = dial
+        self._calls: dict[str, _Call] = {}
+        self._over = False
+        dial(path, _Notice(codec.init(init)))
+
+    def send(self, request_id: str, request: HttpRequest) -> None:
+        call = _Call(self._codec, self._codec.request(request_id, request))
+        self._calls[request_id] = call
+        call.done.addCallbacks(partial(self._answered, request_id), partial(self._failed, request_id))
+        try:
+            self._dial(self._path, call)
+        except OSError as error:
+            self.answering = False
+            call.done.errback(LinkLost(f"the plugin's socket takes no connection: {error.strerror}"))
+        else:
+            self.answering = True
+
+    def _answered(self, request_id: str, message: Answer | Nonsense | Refusal) -> None:
+        del self._calls[request_id]
+        if not self._over:
+            self.owner.received(replace(message, request_id=request_id))
+
+    def _failed(self, request_id: str, reason: Failure) -> None:
+        del self._calls[request_id]
+        if not self._over:
+            error = reason.value
+            assert isinstance(error, ToruError)
+            self.owner.failed(request_id, error)
+
+    def cancel(self, request_id: str) -> None:
+        call = self._calls.get(request_id)
+        if call is not None:
+            call.abort()
+
+    def ping(self, request_id: str) -> None:
+        """Protocol 1 has no ping."""
+
+    def shutdown(self, grace_seconds: float) -> None:
+        try:
+            self._dial(self._path, _Notice(self._codec.shutdown(grace_seconds)))
+        except OSError:
+            self.answering = False
+
+    def close(self) -> None:
+        self._over = True
+        self.can_send = self.answering = False
+        for call in list(self._calls.values()):
+            call.abort()
+
+
+class _Notice(Protocol):
+    """A connection that says one thing and is closed."""
+
+    transport: Connection
+
+    def __init__(self, frame: bytes) -> None:
+        self._frame = frame
+
+    def connectionMade(self) -> None:
+        self.transport.write(self._frame)
+        self.transport.loseConnection()
+
+
+class _Call(Protocol):
+    """A connection that asks one thing. `done` fires once it is closed: what counts is open connections."""
+
+    transport: Connection
+
+    def __init__(self, codec: LengthPrefixed, frame: bytes) -> None:
+        self.done: Deferred[Answer | Nonsense | Refusal] = Deferred()
+        self._codec = codec
+        self._frame = frame
+        self._framer = codec.framer()
+        self._result: Answer | Nonsense | Refusal | ToruError = LinkLost(
+            "the plugin closed its connection before it answered"
+        )
+        self._heard = False
+        self._others = 0
+
+    def connectionMade(self) -> None:
+        self.transport.write(self._frame)
+        self._frame = b""
+
+    def abort(self) -> None:
+        """Nobody waits any more."""
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._heard:
+            return
+        try:
+            for frame in self._framer.feed(data):
+                message = self._codec.decode(frame)
+                if isinstance(message, (Answer, Nonsense, Refusal)):
+                    self._heard = True
+                    self._result = message
+                    self.transport.loseConnection()
+                    return
+                self._others += 1
+                if self._others > _UNASKED_AT_ONCE:
+                    raise ProtocolError("the plugin keeps saying other things instead of answering")
+        except ProtocolError as error:
+            self._heard = True
+            self._result = error
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if isinstance(self._result, ToruError):
+            self.done.errback(self._result)
+        else:
+            self.done.callback(self._result)

@@ -1,0 +1,423 @@
+"""One process of a plugin: from its place in the queue of starters to the last of its session gone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Literal, Protocol as Interface
+
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.process import Process
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toru.config import PluginSettings, Supervision
+from toru.errors import LinkLost
+from toru.model import Exit, LogRecord, PluginMetadata
+from toru.supervise import sessions
+from toru.supervise.backoff import poll_delay
+from toru.supervise.channels import Channel, Multiplexed, Owner, PerMessage
+from toru.supervise.dial import Dial
+from toru.supervise.health import Health
+from toru.supervise.link import Link
+from toru.supervise.output import LogSink, Output
+from toru.supervise.probe import Probe
+from toru.supervise.spawn import Spawner, describe_end
+from toru.supervise.traffic import TrafficCounter
+from toru.wire.messages import Init, Log, rfc3339
+from toru.wire.protocol1 import LengthPrefixed
+from toru.wire.protocol2 import JsonLines
+
+Framing = Literal["1", "2"]
+
+CONCURRENCY = {"1": 1, "2": 64}
+# How long a process's last words are waited for once it is dead, before its end is told.
+_LAST_WORDS_SECONDS = 0.025
+# How often what is left of its session is looked for, and how long at most.
+_BURY_SECONDS, _BURY_TRIES = 0.01, 200
+# Something that left the session may hold the pipes for ever: they are closed that long after the end.
+_PIPES_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Host:
+    """What every process needs of the core. One for the whole core."""
+
+    clock: IReactorTime
+    spawner: Spawner
+    dial: Dial
+    sink: LogSink
+    starting: DeferredSemaphore
+    supervision: Supervision
+    request_timeout: float
+    max_message_bytes: int
+    run: Path
+    instance_id: str
+    api_url: Callable[[], str]
+    socket_numbers: count[int]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one start of a plugin needs: what runs, how, and in which framings it may be spoken to.
+
+    `framings` are tried in that order where `probe` is set; else there is one, and it is known.
+    """
+
+    path: Path
+    metadata: PluginMetadata
+    settings: PluginSettings
+    framings: tuple[Framing, ...]
+    probe: bool
+
+
+class Listener(Interface):
+    """What a child tells; each with itself, since a plugin may have two for a while."""
+
+    def started(self, child: Child) -> None:
+        """It has a process."""
+
+    def ready(self, child: Child) -> None:
+        """Its socket is there and took our connection."""
+
+    def framed(self, child: Child, framing: Framing, sure: bool) -> None:
+        """It was found out what it speaks; not `sure` where nothing was answered and it was assumed."""
+
+    def unhealthy(self, child: Child, why: str) -> None:
+        """It is not well, and is being killed for it."""
+
+    def exited(self, child: Child, exit: Exit) -> None:
+        """It is gone with all its session. Said once, also where it never started."""
+
+
+class Child(ProcessProtocol):
+    """One process, its socket, its link and its output."""
+
+    transport: Process
+
+    def __init__(self, host: Host, recipe: Recipe, traffic: TrafficCounter, listener: Listener) -> None:
+        self.recipe = recipe
+        self.pid: int | None = None
+        self.started_at: float | None = None
+        self.ready_at: float | None = None
+        self.probing: Framing | None = None
+        self.socket_path = os.fspath(host.run / f"{recipe.metadata.id[:12]}.{next(host.socket_numbers)}.sock")
+        self.link = Link(
+            recipe.metadata.id,
+            host.clock,
+            traffic,
+            request_timeout=recipe.settings.request_timeout or host.request_timeout,
+            heard_log=self._heard_log,
+        )
+        self._host = host
+        self._listener = listener
+        self._health = Health(
+            host.clock,
+            self.link,
+            self.socket_path,
+            pings="ping" in recipe.metadata.capabilities,
+            unhealthy=self.fail,
+        )
+        self._slot: Deferred[DeferredSemaphore] | None = None
+        self._holds_slot = False
+        self._coming_up: Deferred[None] | None = None
+        self._timers: dict[str, IDelayedCall] = {}
+        self._output: Output | None = None
+        self._leader = 0
+        self._end: Failure | None = None
+        self._why: str | None = None
+        self._stopping = False
+        self._over = False
+        self._log = Logger(namespace="toru.child")
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it is alive and answers, as far as is known."""
+        return self.ready_at is not None and self._end is None and self._health.good
+
+    # -- starting
+
+    def start(self) -> None:
+        """Start as soon as there is room among the starters."""
+        self._slot = self._host.starting.acquire()
+        self._slot.addCallbacks(self._spawn, lambda failure: failure.trap(CancelledError))
+        self._slot.addErrback(self._broken)
+
+    def _spawn(self, _: DeferredSemaphore) -> None:
+        self._holds_slot = True
+        metadata, settings = self.recipe.metadata, self.recipe.settings
+        token = "toru_plugin_" + secrets.token_urlsafe(32)
+        log_path = os.fspath(self._host.run / f"{metadata.id}.log")
+        api_url = self._host.api_url()
+        self._init = Init(
+            plugin_id=metadata.id,
+            instance_id=self._host.instance_id,
+            socket_path=self.socket_path,
+            log_path=log_path,
+            api_url=api_url,
+            token=token,
+        )
+        environment = {
+            **settings.env,
+            "TORU_PLUGIN_ID": metadata.id,
+            "TORU_PLUGIN_SOCKET": self.socket_path,
+            "TORU_INSTANCE_ID": self._host.instance_id,
+            "TORU_LOG_PATH": log_path,
+            "TORU_API_URL": api_url,
+            "TORU_PLUGIN_TOKEN": token,
+        }
+        self.started_at = self._host.clock.seconds()
+        with suppress(FileNotFoundError):
+            os.unlink(self.socket_path)
+        try:
+            self._host.spawner.spawn(
+                self,
+                [os.fspath(self.recipe.path)],
+                environment,
+                memory_max=settings.memory_max,
+                nofile=settings.nofile,
+            )
+        except OSError as error:
+            self._why = f"cannot be started: {error.strerror}"
+            self._conclude()
+            return
+        self._listener.started(self)
+        seconds = self._host.supervision.ready_timeout
+        self._after("ready", seconds, self.fail, f"it did not get ready within {seconds:g} s")
+        self._coming_up = Deferred.fromCoroutine(self._come_up())
+        self._coming_up.addErrback(lambda failure: failure.trap(CancelledError)).addErrback(self._broken)
+
+    def connectionMade(self) -> None:
+        pid = self.transport.pid
+        assert pid is not None
+        self.pid = self._leader = pid
+        self._output = Output(
+            self._host.clock,
+            self.recipe.metadata.id,
+            pid,
+            self._host.sink,
+            pause=self.transport.pauseProducing,
+            resume=self.transport.resumeProducing,
+        )
+
+    async def _come_up(self) -> None:
+        framings = self.recipe.framings
+        if not self.recipe.probe:
+            channel = await self._connection(framings[0], self.link)
+            self._connected()
+            self._open(framings[0], channel)
+            return
+        for framing in framings:
+            probe = Probe()
+            channel = await self._connection(framing, probe)
+            self._connected()
+            self.probing = framing
+            if await probe.ask(channel, self._host.clock):
+                self.probing = None
+                self._listener.framed(self, framing, True)
+                self._open(framing, channel)
+                return
+            channel.close()
+        self.probing = None
+        self._listener.framed(self, "2", False)
+        self._open("2", None)
+
+    def _open(self, framing: Framing, channel: Channel | None) -> None:
+        metadata, settings = self.recipe.metadata, self.recipe.settings
+        concurrency = settings.concurrency or metadata.concurrency or CONCURRENCY[framing]
+        self.link.open(lambda owner: self._connect(framing, owner), concurrency, channel)
+
+    async def _connection(self, framing: Framing, owner: Owner) -> Channel:
+        """The first connection that the socket takes."""
+        began = self._host.clock.seconds()
+        while True:
+            if os.path.exists(self.socket_path):
+                with suppress(OSError):
+                    return self._connect(framing, owner)
+            await deferLater(self._host.clock, poll_delay(self._host.clock.seconds() - began))
+
+    def _connect(self, framing: Framing, owner: Owner) -> Channel:
+        limit = self._host.max_message_bytes
+        if framing == "1":
+            return PerMessage(LengthPrefixed(limit), self.socket_path, self._init, owner, self._host.dial)
+        channel = Multiplexed(
+            JsonLines(limit),
+            self._init,
+            owner,
+            self._host.clock,
+            cancel="cancel" in self.recipe.metadata.capabilities,
+        )
+        self._host.dial(self.socket_path, channel)
+        return channel
+
+    def _connected(self) -> None:
+        if self.ready_at is not None:
+            return
+        self.ready_at = self._host.clock.seconds()
+        self._cancel("ready")
+        self._leave_slot()
+        self._health.start(self._host.supervision.health_interval)
+        # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
+        self._after("tell", 0, self._listener.ready, self)
+
+    def _leave_slot(self) -> None:
+        if self._holds_slot:
+            self._holds_slot = False
+            self._host.starting.release()
+
+    def _broken(self, failure: Failure) -> None:
+        self._log.failure("{plugin}: starting it failed", failure, plugin=self.recipe.metadata.id)
+        self.fail("an error of toru itself, which is in its log")
+
+    # -- what it says
+
+    def outReceived(self, data: bytes) -> None:
+        assert self._output is not None
+        self._output.received("stdout", data)
+
+    def errReceived(self, data: bytes) -> None:
+        assert self._output is not None
+        self._output.received("stderr", data)
+
+    def _heard_log(self, message: Log) -> Deferred[None]:
+        return self._host.sink.write(
+            [
+                LogRecord(
+                    timestamp=rfc3339(self._host.clock.seconds()),
+                    plugin=self.recipe.metadata.id,
+                    level=message.level,
+                    message=message.message,
+                    stream="link",
+                    fields=message.fields,
+                    pid=self.pid,
+                )
+            ]
+        )
+
+    # -- ending
+
+    def stop(self) -> None:
+        """Ask it to exit; SIGTERM where it has not after `stop_grace`; SIGKILL after `term_grace` more."""
+        if self._stopping or self._over or self._end is not None:
+            return
+        self._stopping = True
+        self.probing = None
+        if self._leader == 0:
+            self._never_started()
+            return
+        self._quiesce()
+        grace = self._host.supervision.stop_grace
+        if self.link.shutdown(grace):
+            self._after("stop", grace, self._terminate)
+        else:
+            self._terminate()
+
+    def retire(self) -> None:
+        """Stop once whoever waits for it has been served: a newer process takes what comes from now on."""
+        self.link.drained().addCallback(lambda _: self.stop())
+
+    def fail(self, why: str) -> None:
+        """It is not well: end it without asking, and say why when it is gone."""
+        if self._stopping or self._over or self._end is not None:
+            return
+        self._stopping = True
+        self.probing = None
+        self._why = why
+        if self._leader == 0:
+            self._never_started()
+            return
+        self._quiesce()
+        self.link.close(LinkLost(f"the plugin is being restarted: {why}"))
+        self._listener.unhealthy(self, why)
+        self._terminate()
+
+    def _never_started(self) -> None:
+        assert self._slot is not None
+        self._slot.cancel()
+        self._conclude()
+
+    def _quiesce(self) -> None:
+        self._health.stop()
+        self._cancel("ready")
+        self._cancel("tell")
+        if self._coming_up is not None:
+            self._coming_up.cancel()
+
+    def _terminate(self) -> None:
+        sessions.signal_group(self._leader, signal.SIGTERM)
+        self._after("stop", self._host.supervision.term_grace, self._kill)
+
+    def _kill(self) -> None:
+        sessions.signal_session(self._leader, signal.SIGKILL)
+
+    def processExited(self, reason: Failure) -> None:
+        self._end = reason
+        session, self._leader = self._leader, 0
+        self._quiesce()
+        self._cancel("stop")
+        self._leave_slot()
+        self.link.close()
+        with suppress(FileNotFoundError):
+            os.unlink(self.socket_path)
+        self._bury(session, _BURY_TRIES)
+
+    def _bury(self, session: int, tries: int) -> None:
+        """Kill what is left of the session, until nothing is."""
+        if sessions.kill_members(session) and tries:
+            self._after("bury", _BURY_SECONDS, self._bury, session, tries - 1)
+        else:
+            self._after("words", _LAST_WORDS_SECONDS, self._conclude)
+            self._after("pipes", _PIPES_SECONDS, self._close_pipes)
+
+    def _close_pipes(self) -> None:
+        self.transport.loseConnection()
+
+    def processEnded(self, reason: Failure) -> None:
+        self._cancel("pipes")
+        if self._output is not None:
+            self._output.finish()
+        if self._cancel("words"):
+            self._conclude()
+
+    def _conclude(self) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._leave_slot()
+        self.link.close()
+        code, name, ended = describe_end(self._end or Failure(ConnectionDone()))
+        if self._end is None:
+            detail = self._why or "it was not started"
+        else:
+            last = self._output.tail()[-1:] if self._output else []
+            detail = ": ".join([*([self._why] if self._why else []), ended, *last])
+        self._listener.exited(
+            self, Exit(at=rfc3339(self._host.clock.seconds()), code=code, signal=name, detail=detail)
+        )
+
+    # -- timers: each by its name, none outlives the process
+
+    def _after(self, name: str, seconds: float, call: Callable[..., None], *arguments: object) -> None:
+        self._cancel(name)
+        self._timers[name] = self._host.clock.callLater(seconds, self._due, name, call, *arguments)
+
+    def _due(self, name: str, call: Callable[..., None], *arguments: object) -> None:
+        del self._timers[name]
+        call(*arguments)
+
+    def _cancel(self, name: str) -> bool:
+        timer = self._timers.pop(name, None)
+        if timer is None:
+            return False
+        timer.cancel()
+        return True

@@ -1,0 +1,85 @@
+"""Whether a running plugin is well: its socket is there and answers, and so does it where it can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+
+from toru.supervise.link import Link
+
+MISSES_ALLOWED = 2
+
+
+class Health:
+    """Looks every `health_interval`, and calls `unhealthy` with the reason once it is sure.
+
+    A socket file that is gone is certain at the first look: nobody could connect again. A socket that does
+    not answer, and a ping that is not answered while no request is in flight, may be bad luck twice and is
+    certain at the third look in a row.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        link: Link,
+        socket_path: str,
+        *,
+        pings: bool,
+        unhealthy: Callable[[str], None],
+    ) -> None:
+        self._clock = clock
+        self._link = link
+        self._socket_path = socket_path
+        self._pings = pings
+        self._unhealthy = unhealthy
+        self._unanswered = 0
+        self._missed_pings = 0
+        self._pinged_at: float | None = None
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = clock
+
+    @property
+    def good(self) -> bool:
+        """Nothing is wrong as far as is known."""
+        return self._link.answering and not self._missed_pings
+
+    def start(self, interval: float) -> None:
+        """Look every that many seconds, from then on."""
+        self._loop.start(interval, now=False)
+
+    def stop(self) -> None:
+        """No more looks."""
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> None:
+        why = self._what_is_wrong()
+        if why is not None:
+            self.stop()
+            self._unhealthy(why)
+
+    def _what_is_wrong(self) -> str | None:
+        if not os.path.exists(self._socket_path):
+            return "its socket file is gone"
+        self._unanswered = 0 if self._link.answering else self._unanswered + 1
+        if self._unanswered > MISSES_ALLOWED:
+            return "its socket does not answer"
+        if self._pings and self._ping() > MISSES_ALLOWED:
+            return "it missed three pings"
+        return None
+
+    def _ping(self) -> int:
+        """Send a ping, count the last one where it was missed. Returns how many were missed in a row."""
+        if self._link.in_flight:
+            # A plugin that does one thing at a time answers when it is done; if it never is, the request
+            # times out first.
+            self._pinged_at = None
+            return self._missed_pings
+        if self._pinged_at is not None:
+            self._missed_pings = self._missed_pings + 1 if self._link.heard_at < self._pinged_at else 0
+        self._pinged_at = self._clock.seconds()
+        self._link.ping()
+        return self._missed_pings

@@ -1,0 +1,330 @@
+"""The link to one process: who may ask, how many at once, how long, and which answer is whose.
+
+A request waits for its turn, is sent when the plugin has a slot and reads, and is settled exactly once:
+by its answer, its deadline, its waiter's going away, or the end of what carried it. Whoever asks holds a
+Deferred; cancelling it is how one goes away, and it takes the same path as everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from toru.errors import (
+    LinkLost,
+    PluginError,
+    PluginTimeout,
+    PluginUnavailable,
+    ProtocolError,
+    ToruError,
+)
+from toru.supervise.backoff import reconnect_delay
+from toru.supervise.channels import Channel, Owner
+from toru.supervise.traffic import TrafficCounter
+from toru.wire.exchanges import Exchange, Exchanges
+from toru.wire.messages import Answer, HttpRequest, Log, Message, Nonsense, Pong, Refusal, Unknown
+
+# Deadlines are looked at together: the timer goes off that much after the first of them.
+_DEADLINE_SLACK = 0.05
+# So many `log` messages may wait to be written before the plugin is read on only once they are.
+_UNWRITTEN_ALLOWED = 200
+# How long a connection has to last for its loss not to count as one more failure in a row.
+_LASTING_SECONDS = 5.0
+
+Waiter = Deferred[Answer]
+Connect = Callable[[Owner], Channel]
+
+
+class Link:
+    """Requests in, answers out, over whatever channel there is at the moment.
+
+    It starts closed to the plugin: requests wait until `open`. When a channel is lost, the requests on it
+    fail and those that wait go on waiting while the link connects again.
+    """
+
+    def __init__(
+        self,
+        plugin_id: str,
+        clock: IReactorTime,
+        traffic: TrafficCounter,
+        *,
+        request_timeout: float,
+        heard_log: Callable[[Log], Deferred[None]],
+    ) -> None:
+        self._plugin_id = plugin_id
+        self._clock = clock
+        self._traffic = traffic
+        self._timeout = request_timeout
+        self._heard_log = heard_log
+        self._exchanges: Exchanges[HttpRequest, Waiter] = Exchanges(concurrency=0)
+        self._connect: Connect | None = None
+        self._channel: Channel | None = None
+        self._since = 0.0
+        self._failures = 0
+        self._ids = count(1)
+        self._timer: IDelayedCall | None = None
+        self._retry: IDelayedCall | None = None
+        self._pumping = False
+        self._closed = False
+        self._drained: list[Deferred[None]] = []
+        self._unknown_types: set[str] = set()
+        self._unwritten = 0
+        self._dropped = 0
+        self._dropped_logged = 0.0
+        self.heard_at = clock.seconds()
+        self._log = Logger(namespace="toru.link")
+
+    @property
+    def answering(self) -> bool:
+        """Whether the plugin took what was last brought to it."""
+        return self._channel is not None and self._channel.answering
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have been sent and not answered."""
+        return self._exchanges.in_flight
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return not self._exchanges
+
+    # -- asking
+
+    def request(self, request: HttpRequest) -> Deferred[Answer]:
+        """Ask the plugin. Cancelling takes the request out and tells the plugin where it wants to know.
+
+        Fails with PluginBusy at once where the queue is full, PluginTimeout after `request_timeout`,
+        LinkLost, ProtocolError or PluginError where the plugin is at fault, BodyTooLarge where the body
+        fits into no message.
+        """
+        if self._closed:
+            return fail(PluginUnavailable("the plugin is not running", retry_after=1))
+        request_id = str(next(self._ids))
+        waiter: Waiter = Deferred(lambda _: self._cancelled(request_id))
+        began = self._clock.seconds()
+        exchange = Exchange(request_id, request, request.size, began + self._timeout, waiter)
+        try:
+            self._exchanges.admit(exchange)
+        except ToruError as error:
+            return fail(error)
+        self._traffic.began()
+        if self._timer is None:
+            self._watch_deadlines()
+        self._pump()
+        return waiter
+
+    def _pump(self) -> None:
+        if self._pumping:
+            return  # a request that fails at once comes back here; the loop below goes on with the next
+        self._pumping = True
+        try:
+            while (channel := self._channel) is not None and channel.can_send:
+                exchange = self._exchanges.next()
+                if exchange is None:
+                    return
+                try:
+                    channel.send(exchange.request_id, exchange.request)
+                except ToruError as error:
+                    self.failed(exchange.request_id, error)
+        finally:
+            self._pumping = False
+
+    def _cancelled(self, request_id: str) -> None:
+        exchange = self._exchanges.settle(request_id)
+        if exchange is not None:
+            self._traffic.cancelled()
+            self._abandoned(exchange)
+
+    def _abandoned(self, exchange: Exchange[HttpRequest, Waiter]) -> None:
+        if exchange.sent and self._channel is not None:
+            self._channel.cancel(exchange.request_id)
+        self._settled()
+
+    def _fail(self, exchange: Exchange[HttpRequest, Waiter], error: ToruError) -> None:
+        self._traffic.failed()
+        # Where several fail at once, one whose waiter was told before may have cancelled this one.
+        if not exchange.waiter.called:
+            exchange.waiter.errback(error)
+
+    def _settled(self) -> None:
+        self._pump()
+        if not self._exchanges:
+            self._drained, waiting = [], self._drained
+            for waiter in waiting:
+                waiter.callback(None)
+
+    # -- deadlines: one timer for all, because all have the same timeout and so expire in order
+
+    def _watch_deadlines(self) -> None:
+        deadline = self._exchanges.next_deadline()
+        if deadline is not None:
+            delay = max(deadline - self._clock.seconds(), 0.0) + _DEADLINE_SLACK
+            self._timer = self._clock.callLater(delay, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        for exchange in self._exchanges.expired(self._clock.seconds()):
+            self._fail(exchange, PluginTimeout(f"no answer within {self._timeout:g} s"))
+            self._abandoned(exchange)
+        if self._timer is None:
+            self._watch_deadlines()
+
+    # -- what a channel tells
+
+    def received(self, message: Message) -> bool:
+        self.heard_at = self._clock.seconds()
+        match message:
+            case Answer() | Nonsense() | Refusal():
+                return self._answered(message)
+            case Pong():
+                return True
+            case Log():
+                self._unwritten += 1
+                self._heard_log(message).addBoth(self._wrote_log)
+            case Unknown():
+                self._heard_unknown(message.type)
+        return False
+
+    @property
+    def choked(self) -> bool:
+        """Whether what the plugin said has to be dealt with before it may say more."""
+        return self._unwritten > _UNWRITTEN_ALLOWED
+
+    def _wrote_log(self, _: object) -> None:
+        self._unwritten -= 1
+
+    def _answered(self, message: Answer | Nonsense | Refusal) -> bool:
+        exchange = self._exchanges.settle(message.request_id)
+        if exchange is None:
+            self._drop(message.request_id)
+            return False
+        began = exchange.deadline - self._timeout
+        match message:
+            case Answer():
+                self._traffic.answered(self.heard_at - began)
+                exchange.waiter.callback(message)
+            case Nonsense():
+                self._traffic.failed()
+                exchange.waiter.errback(ProtocolError(message.why))
+            case Refusal():
+                self._traffic.failed()
+                exchange.waiter.errback(PluginError(message.message))
+        self._settled()
+        return True
+
+    def failed(self, request_id: str, error: ToruError) -> None:
+        exchange = self._exchanges.settle(request_id)
+        if exchange is not None:
+            self._traffic.failed()
+            exchange.waiter.errback(error)
+            self._settled()
+
+    def lost(self, error: ToruError) -> None:
+        if isinstance(error, ProtocolError):
+            self._log.warn("{plugin}: {error}", plugin=self._plugin_id, error=error.detail)
+        if self._clock.seconds() - self._since >= _LASTING_SECONDS:
+            self._failures = 0
+        self._channel = None
+        self._connect_later()
+        for exchange in self._exchanges.fail_in_flight():
+            self._fail(exchange, error)
+        self._settled()
+
+    def writable(self) -> None:
+        self._pump()
+
+    def _drop(self, request_id: str) -> None:
+        """Nobody waits for that answer (any more): late, double or made up. Said once a second at most."""
+        self._dropped += 1
+        now = self._clock.seconds()
+        if self._dropped == 1 or now - self._dropped_logged >= 1.0:
+            self._log.info(
+                "{plugin}: dropped an answer that nobody waits for (request_id {request_id!r}, {dropped} so far)",
+                plugin=self._plugin_id,
+                request_id=request_id[:40],
+                dropped=self._dropped,
+            )
+            self._dropped_logged = now
+
+    def _heard_unknown(self, type_: str) -> None:
+        # A plugin that makes up a new type for each message is not to fill our memory with them.
+        if type_ not in self._unknown_types and len(self._unknown_types) < 10:
+            self._unknown_types.add(type_)
+            self._log.info(
+                "{plugin}: ignoring messages of type {type!r}", plugin=self._plugin_id, type=type_[:40]
+            )
+
+    # -- connecting
+
+    def open(self, connect: Connect, concurrency: int, channel: Channel | None = None) -> None:
+        """From now on the plugin is reached through `connect`, or through `channel` where it is there."""
+        self._connect = connect
+        self._exchanges.concurrency = concurrency
+        if channel is None:
+            self._try_to_connect()
+        else:
+            channel.owner = self
+            self._up(channel)
+
+    def _try_to_connect(self) -> None:
+        self._retry = None
+        assert self._connect is not None
+        try:
+            channel = self._connect(self)
+        except OSError:
+            self._connect_later()
+        else:
+            self._up(channel)
+
+    def _up(self, channel: Channel) -> None:
+        self._channel = channel
+        self._since = self.heard_at = self._clock.seconds()
+        self._pump()
+
+    def _connect_later(self) -> None:
+        if not self._closed and self._connect is not None:
+            self._retry = self._clock.callLater(reconnect_delay(self._failures), self._try_to_connect)
+            self._failures += 1
+
+    # -- lifecycle messages
+
+    def ping(self) -> None:
+        """Ask for a sign of life; any message that comes moves `heard_at`."""
+        if self._channel is not None:
+            self._channel.ping(str(next(self._ids)))
+
+    def shutdown(self, grace_seconds: float) -> bool:
+        """Ask the process to exit. Returns whether there was a way to ask."""
+        if not self.answering:
+            return False
+        assert self._channel is not None
+        self._channel.shutdown(grace_seconds)
+        return True
+
+    def drained(self) -> Deferred[None]:
+        """Fires when nobody waits for anything; at the latest after `request_timeout`, if nobody asks anew."""
+        waiter: Deferred[None] = Deferred()
+        self._drained.append(waiter)
+        self._settled()
+        return waiter
+
+    def close(self, error: ToruError | None = None) -> None:
+        """The process is gone, or about to be: whoever waits is told, and so is whoever asks later."""
+        if self._closed:
+            return
+        self._closed = True
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._retry = None
+        if self._channel is not None:
+            channel, self._channel = self._channel, None
+            channel.close()
+        for exchange in self._exchanges.fail_all():
+            self._fail(exchange, error or LinkLost("the plugin's process ended before it answered"))
+        self._settled()

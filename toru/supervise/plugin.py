@@ -1,0 +1,405 @@
+"""One plugin: its state machine, its process, and the successor of that while a restart is under way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from msgspec import to_builtins
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toru.config import PluginSettings
+from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
+from toru.model import Event, EventType, Exit, Health, PluginStatus, State, Usage
+from toru.supervise.backoff import counted_crashes, restart_delay
+from toru.supervise.child import Child, Framing, Host, Recipe
+from toru.supervise.lifecycle import Core, make_lifecycle
+from toru.supervise.registry import Found
+from toru.supervise.traffic import TrafficCounter
+from toru.wire.messages import Answer, HttpRequest, rfc3339
+
+_make_life = make_lifecycle()
+# What a plugin that does not say is asked in, in that order.
+_FRAMINGS: tuple[Framing, ...] = ("2", "1")
+_ON_THE_WAY = ("starting", "stopping", "stopped")
+
+
+@dataclass(frozen=True)
+class Office:
+    """Where a plugin reports."""
+
+    tell: Callable[[Event], None]
+    """Something happened."""
+    gave_up: Callable[[Plugin], None]
+    """It crashed once too often: it is to be remembered as disabled."""
+    framed: Callable[[Found, Framing], None]
+    """What this version of its file speaks is known now."""
+    usage: Callable[[int], Usage | None]
+    """What the process with that pid costs."""
+
+
+class Plugin:
+    """What the supervisor holds of each plugin, and what the route table hands out."""
+
+    def __init__(
+        self, host: Host, office: Office, found: Found, settings: PluginSettings, *, enabled: bool
+    ) -> None:
+        self.found = found
+        self.enabled = enabled
+        self.state: State = "stopped"
+        self.traffic = TrafficCounter()
+        self._host = host
+        self._office = office
+        self._settings = settings
+        self._core = Core(host.clock, self)
+        self._life = _make_life(self._core)
+        self._child: Child | None = None
+        self._successor: Child | None = None
+        self._leaving: set[Child] = set()
+        self._crashes = 0
+        self._starts = 0
+        self._ending = False
+        self._last_exit: Exit | None = None
+        self._problem: str | None = None
+        self.broken_file: str | None = None
+        self._framing: Framing | None = None
+        self._killed_by: set[Framing] = set()
+        self._succession: list[Deferred[None]] = []
+        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._log = Logger(namespace="toru.plugin")
+        self._learn(found)
+
+    @property
+    def id(self) -> str:
+        """Its id, which never changes."""
+        return self.found.metadata.id
+
+    @property
+    def pid(self) -> int | None:
+        """The pid of the process that serves, where there is one."""
+        return self._child.pid if self._child is not None else None
+
+    # -- what others ask of it
+
+    def request(self, request: HttpRequest) -> Deferred[Answer]:
+        """See `Link.request`. Fails with PluginUnavailable where the plugin is not up."""
+        if self.state == "running" and self._child is not None:
+            return self._child.link.request(request)
+        wait = 1
+        if self._core.backoff is not None:
+            wait = max(math.ceil(self._core.backoff.getTime() - self._host.clock.seconds()), 1)
+        said = {"backoff": "crashed and will be restarted", "stopped": "not running"}.get(
+            self.state, self.state
+        )
+        return fail(PluginUnavailable(f"the plugin `{self.id}` is {said}", retry_after=wait))
+
+    def begin(self) -> None:
+        """Take up the state that it was left in: up where it is enabled."""
+        if self.enabled:
+            self._life.start()
+        else:
+            self._life.disable()
+
+    def enable(self) -> Deferred[None]:
+        """Have it up; crashes before are forgiven. Fires when it is up, has crashed, or after `start_timeout`."""
+        if not self.enabled:
+            self.enabled = True
+            self._crashes = 0
+            self._problem = None
+            self.tell("enabled")
+        self._life.start()
+        started = self._when(lambda: self.state not in _ON_THE_WAY)
+        return _within(started, self._host.supervision.start_timeout, self._host.clock)
+
+    def disable(self) -> Deferred[None]:
+        """Have it down. Fires when nothing of it is left, also where somebody enabled it again meanwhile."""
+        child = self._child
+        if self.enabled:
+            self.enabled = False
+            self._problem = None
+            self.tell("disabled")
+        self._drop_successor("it was disabled")
+        self._life.disable()
+
+        def gone() -> bool:
+            down = self.state == "disabled" or (self.enabled and self._child is not child)
+            return down and not self._leaving
+
+        return self._when(gone)
+
+    def stop(self) -> Deferred[None]:
+        """Have it down for good. Fires when nothing of it is left."""
+        self._ending = True
+        self._drop_successor("it was stopped")
+        for child in list(self._leaving):
+            child.stop()
+        self._life.stop()
+        return self._when(lambda: self.state in ("stopped", "disabled") and not self._leaving)
+
+    def restart(self) -> Deferred[None]:
+        """A new process. Where the plugin is up and may overlap, the old one serves until it is ready.
+
+        Fails with PluginDisabled, or RestartFailed where the new process did not get ready.
+        """
+        if not self.enabled:
+            return fail(PluginDisabled(f"the plugin `{self.id}` is disabled: enable it instead"))
+        if self.state == "running" and self._settings.restart == "overlap":
+            if self._successor is None:
+                self._start_successor()
+            waiter: Deferred[None] = Deferred()
+            self._succession.append(waiter)
+            return waiter
+        if self.state in ("starting", "running"):
+            self._life.stop()
+        self._life.start()
+
+        def decided() -> bool:
+            return self.state not in _ON_THE_WAY or (self._ending and self.state == "stopped")
+
+        return self._when(decided).addCallback(self._came_up)
+
+    def _came_up(self, _: None) -> None:
+        if self.state != "running":
+            raise self._restart_failed(self._problem or f"the plugin is {self.state}")
+
+    def _restart_failed(self, why: str) -> RestartFailed:
+        return RestartFailed(f"the new process of `{self.id}` did not get ready: {why}")
+
+    def update(self, found: Found) -> None:
+        """Its file changed: have the new version run in place of the old one."""
+        self._learn(found)
+        self._crashes = 0
+        self.tell("changed", version=found.metadata.version)
+        self._drop_successor("its file changed once more")
+        if self.enabled and self.state != "stopped":
+            self.restart().addErrback(self._not_replaced)
+
+    def _not_replaced(self, failure: Failure) -> None:
+        error = failure.getErrorMessage()
+        if self.enabled and self.state == "running":
+            self._problem = error  # what runs is the version before
+        self.tell("problem", error=error)
+
+    def _learn(self, found: Found) -> None:
+        self.found = found
+        self.broken_file = None
+        self._framing = self._settings.protocol or found.metadata.protocol or found.framing
+        self._killed_by.clear()
+
+    # -- what it does to the world: lifecycle.Effects
+
+    def spawn(self) -> None:
+        self._child = self._new_child()
+        self._child.start()
+
+    def stop_process(self) -> None:
+        assert self._child is not None
+        self._child.stop()
+
+    def adopt(self) -> None:
+        old, self._child, self._successor = self._child, self._successor, None
+        if old is not None:
+            self._leaving.add(old)
+            old.retire()
+        self._problem = None
+        self.tell("upgraded", version=self.found.metadata.version)
+        self._succession, waiting = [], self._succession
+        for waiter in waiting:
+            waiter.callback(None)
+
+    def drop_successor(self) -> None:
+        self._drop_successor("the plugin was stopped meanwhile")
+
+    def crashed(self, exit: Exit) -> float | None:
+        supervision = self._host.supervision
+        self._crashes = self._consecutive_crashes() + 1
+        self._child = None
+        self._last_exit = exit
+        self._problem = f"crashed: {exit.detail}"
+        self.tell("crashed", exit=to_builtins(exit), consecutive_crashes=self._crashes)
+        if self._crashes >= supervision.max_crashes:
+            self.enabled = False
+            self._problem = f"disabled after {self._crashes} crashes in a row; the last: {self._problem}"
+            return None
+        delay = restart_delay(self._crashes, supervision.backoff_first, supervision.backoff_max)
+        self.tell("restarting", delay_seconds=delay)
+        return delay
+
+    def gave_up(self) -> None:
+        self._drop_successor("it was disabled")
+        self.tell("disabled-after-crashes", crashes=self._crashes)
+        self._office.gave_up(self)
+
+    def entered(self, state: State) -> None:
+        self.state = state
+        self._look_at_waiting()
+
+    # -- what its processes tell: child.Listener
+
+    def started(self, child: Child) -> None:
+        self._starts += 1
+        self.tell("started", pid=child.pid)
+
+    def ready(self, child: Child) -> None:
+        self.tell("ready", pid=child.pid)
+        if child is self._successor:
+            self._life.succeeded()
+        elif child is self._child:
+            self._problem = None
+            self._life.ready()
+
+    def framed(self, child: Child, framing: Framing, sure: bool) -> None:
+        self._framing = framing
+        if sure:
+            self._office.framed(self.found, framing)
+        else:
+            self._log.warn(
+                "{plugin}: answered in neither framing when it was probed; taken to speak JSON lines. "
+                'Have its metadata say "protocol": "1" or "2"',
+                plugin=self.id,
+            )
+
+    def unhealthy(self, child: Child, why: str) -> None:
+        if child is self._child:
+            self._problem = f"unhealthy: {why}"
+        self.tell("unhealthy", pid=child.pid, why=why)
+
+    def exited(self, child: Child, exit: Exit) -> None:
+        if child in self._leaving:
+            self._leaving.discard(child)
+            self.tell("stopped", pid=child.pid)
+            self._look_at_waiting()
+        elif child is self._successor:
+            self._successor = None
+            if self._forgive(child) and self.state == "running":
+                self._start_successor()
+            else:
+                self._no_successor(exit.detail)
+        elif child is self._child:
+            if self._forgive(child):
+                self._life.died_in_probe(exit)
+            else:
+                if self.state == "stopping":
+                    self._child = None
+                    self._last_exit = exit
+                    self.tell("stopped", pid=child.pid)
+                self._life.exited(exit)
+
+    def _forgive(self, child: Child) -> bool:
+        """Whether that process died of being asked in a framing for the first time, which is no crash."""
+        framing = child.probing
+        if framing is None or framing in self._killed_by:
+            return False
+        self._killed_by.add(framing)
+        return True
+
+    # -- inside
+
+    def _new_child(self) -> Child:
+        known = self._framing
+        framings = (
+            tuple(one for one in _FRAMINGS if one not in self._killed_by) if known is None else (known,)
+        )
+        recipe = Recipe(self.found.path, self.found.metadata, self._settings, framings, known is None)
+        return Child(self._host, recipe, self.traffic, self)
+
+    def _start_successor(self) -> None:
+        self._successor = self._new_child()
+        self._successor.start()
+
+    def _no_successor(self, why: str) -> None:
+        self._successor = None
+        self._succession, waiting = [], self._succession
+        for waiter in waiting:
+            waiter.errback(self._restart_failed(why))
+
+    def _drop_successor(self, why: str) -> None:
+        if self._successor is not None:
+            self._leaving.add(self._successor)
+            self._successor.stop()
+            self._no_successor(why)
+
+    def _consecutive_crashes(self) -> int:
+        child = self._child
+        healthy_for = 0.0
+        if child is not None and child.ready_at is not None:
+            healthy_for = self._host.clock.seconds() - child.ready_at
+        return counted_crashes(self._crashes, healthy_for, self._host.supervision.stable_seconds)
+
+    def _when(self, holds: Callable[[], bool]) -> Deferred[None]:
+        """A Deferred of the caller's own, which fires as soon as that holds."""
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append((holds, waiter))
+        self._look_at_waiting()
+        return waiter
+
+    def _look_at_waiting(self) -> None:
+        ready = [entry for entry in self._waiting if entry[1].called or entry[0]()]
+        self._waiting = [entry for entry in self._waiting if entry not in ready]
+        for _, waiter in ready:
+            if not waiter.called:
+                waiter.callback(None)
+
+    def tell(self, type: EventType, **details: object) -> None:
+        """Something happened to this plugin."""
+        self._office.tell(
+            Event(timestamp=rfc3339(self._host.clock.seconds()), plugin=self.id, type=type, details=details)
+        )
+
+    def status(self) -> PluginStatus:
+        """Everything that `GET /api/plugins/:id` shows."""
+        metadata, child, now = self.found.metadata, self._child, self._host.clock.seconds()
+        pid = self.pid
+        started = child.started_at if child is not None else None
+        health: Health = "unhealthy"
+        if not self.enabled:
+            health = "disabled"
+        elif self.state == "running" and child is not None and child.healthy:
+            health = "healthy"
+        due = self._core.backoff.getTime() if self.state == "backoff" and self._core.backoff else None
+        return PluginStatus(
+            id=metadata.id,
+            name=metadata.name,
+            version=metadata.version,
+            author=metadata.author,
+            description=metadata.description,
+            icon=metadata.icon,
+            route=metadata.route,
+            capabilities=metadata.capabilities,
+            protocol=self._framing,
+            enabled=self.enabled,
+            state=self.state,
+            running=self.state == "running",
+            health=health,
+            pid=pid,
+            socket_path=child.socket_path if child is not None else None,
+            started_at=None if started is None else rfc3339(started),
+            uptime_seconds=None if started is None else round(now - started, 3),
+            restarts=max(self._starts - 1, 0),
+            consecutive_crashes=self._consecutive_crashes(),
+            next_restart_at=None if due is None else rfc3339(due),
+            last_exit=self._last_exit,
+            problem=self._problem or self.broken_file,
+            usage=None if pid is None else self._office.usage(pid),
+            traffic=self.traffic.snapshot(),
+        )
+
+
+def _within(waiter: Deferred[None], seconds: float, clock: IReactorTime) -> Deferred[None]:
+    """The same, or fired without more ado after that long."""
+
+    def enough() -> None:
+        if not waiter.called:
+            waiter.callback(None)
+
+    timer = clock.callLater(seconds, enough)
+
+    def done(result: None) -> None:
+        if timer.active():
+            timer.cancel()
+
+    return waiter.addBoth(done)

@@ -1,0 +1,59 @@
+"""What comes through a plugin's link, as plain numbers."""
+
+from __future__ import annotations
+
+from array import array
+
+from toru.model import Latency, Traffic
+
+_REMEMBERED = 256
+
+
+class TrafficCounter:
+    """Counts for one plugin, over all its processes; latency quantiles over the last 256 answers."""
+
+    __slots__ = ("_latencies", "_next", "errors", "in_flight", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.errors = 0
+        self.in_flight = 0
+        self._latencies = array("f")
+        self._next = 0
+
+    def began(self) -> None:
+        """A request was taken in."""
+        self.requests += 1
+        self.in_flight += 1
+
+    def answered(self, seconds: float) -> None:
+        """It was answered after that long."""
+        self.in_flight -= 1
+        if len(self._latencies) < _REMEMBERED:
+            self._latencies.append(seconds * 1000)
+        else:
+            self._latencies[self._next] = seconds * 1000
+            self._next = (self._next + 1) % _REMEMBERED
+
+    def failed(self) -> None:
+        """It got no answer, through the plugin's fault."""
+        self.in_flight -= 1
+        self.errors += 1
+
+    def cancelled(self) -> None:
+        """Whoever asked went away: nobody's fault."""
+        self.in_flight -= 1
+
+    def snapshot(self) -> Traffic:
+        """The numbers as they are now."""
+        ordered = sorted(self._latencies)
+
+        def quantile(share: float) -> float | None:
+            return round(ordered[min(int(len(ordered) * share), len(ordered) - 1)], 3) if ordered else None
+
+        return Traffic(
+            requests=self.requests,
+            errors=self.errors,
+            in_flight=self.in_flight,
+            latency_ms=Latency(p50=quantile(0.50), p99=quantile(0.99)),
+        )

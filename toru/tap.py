@@ -1,0 +1,268 @@
+"""The one place where the parts are put together: `twistd toru`."""
+
+# What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from itertools import count
+from pathlib import Path
+from typing import Any, ClassVar
+
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError as StillUnderWay, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.threads import deferToThread
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.python.threadpool import ThreadPool
+from twisted.python.usage import Options as UsageOptions
+
+from toru.config import Config, PluginSettings, check_endpoint, cores, load
+from toru.errors import StartError
+from toru.http.site import make_site
+from toru.model import Event
+from toru.store.enabled import EnabledPlugins
+from toru.store.folders import instance_id, lock_data, prepare
+from toru.store.logfiles import LogFiles
+from toru.supervise import sessions
+from toru.supervise.child import Host
+from toru.supervise.dial import dialler
+from toru.supervise.discovery import Discovery
+from toru.supervise.registry import Decision
+from toru.supervise.spawn import Spawner
+from toru.supervise.supervisor import Parts, Supervisor
+from toru.supervise.usage import UsageSampler
+from toru.supervise.watch import FolderWatch
+
+# How long requests may take to end once the core stops.
+DRAIN_SECONDS = 10.0
+_PLAIN_LOOPBACK = ("http://127.", "http://[::1]:")
+
+
+class Options(UsageOptions):
+    """The flags of `twistd toru`. Each can also stand in toru.toml and in the environment."""
+
+    optParameters: ClassVar[list[list[Any]]] = [
+        ["plugins", None, None, "Folder of the plugins (default: ./plugins)."],
+        ["data", None, None, "Folder of toru's own data and sockets (default: ./data)."],
+        [
+            "logs",
+            None,
+            None,
+            "Folder of log files (default: /var/log/toru where writable, else <data>/logs).",
+        ],
+        ["config", None, None, "File with settings (default: ./toru.toml where there is one)."],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Twisted endpoint to listen on, e.g. tcp:3000:interface=127.0.0.1 (the default). Repeatable."""
+        self["listen"].append(endpoint)
+
+
+def makeService(options: Options) -> Toru:
+    """The service that twistd runs. Raises StartError where a setting is wrong."""
+    from twisted.internet import reactor
+
+    return Toru(reactor, load(options, os.environ, Path.cwd()), os.environ)
+
+
+class Toru(Service):
+    """The whole of toru, from the first folder to the last process."""
+
+    name = "toru"
+
+    def __init__(self, reactor: Any, config: Config, environ: Mapping[str, str]) -> None:
+        # Any: it takes a reactor that can do everything, for which Twisted has no one interface.
+        self._reactor = reactor
+        self._config = config
+        self._environ = environ
+        self._log = Logger(namespace="toru")
+        self._ports: list[IListeningPort] = []
+        self._api_url = ""
+        self._cannot_listen: StartError | None = None
+
+    # -- the start
+
+    def startService(self) -> None:
+        """Raises StartError where a setting, a folder, a port or the system is not as it must be."""
+        try:
+            self._start()
+        except StartError as error:
+            self._log.critical("{error}", error=error)
+            # twistd has put its log in place of standard error; the line is for whoever typed the command.
+            sys.stderr = sys.__stderr__
+            raise
+        super().startService()
+
+    def _start(self) -> None:
+        config, reactor = self._config, self._reactor
+        endpoints = [(check_endpoint(description, reactor), description) for description in config.listen]
+        self._spawner = Spawner(reactor, reactor, self._environ)
+        prepare(config)
+        self._lock = lock_data(config)
+        self._clear_run_folder()
+        self._pool = ThreadPool(1, 1, name="toru-logs")
+        self._logs = LogFiles(reactor, reactor, config.logs, self._pool)
+        self._watch = FolderWatch(reactor, reactor, config.plugins, lambda: self._supervisor.look())
+        self._supervisor = self._make_supervisor()
+        self._site = make_site(
+            reactor,
+            self._supervisor,
+            plugins_folder=config.plugins,
+            max_body_bytes=config.max_body_bytes,
+            trusted_proxies=config.trusted_proxies,
+            in_thread=deferToThread,
+        )
+        for endpoint, description in endpoints:
+            listening = endpoint.listen(self._site)
+            listening.addCallback(self._listening, description)
+            listening.addErrback(self._not_listening, description)
+        if self._cannot_listen is not None:
+            raise self._cannot_listen
+        self._pool.start()
+        self._watch.start()
+        self._supervisor.start()
+
+    def _make_supervisor(self) -> Supervisor:
+        config, reactor, spawner = self._config, self._reactor, self._spawner
+        identity = instance_id(config)
+        try:
+            enabled = EnabledPlugins(config.plugins, deferToThread)
+        except OSError as error:
+            raise StartError(f"plugins: {error.filename} cannot be used: {error.strerror}") from error
+
+        def ask(path: Path) -> Deferred[bytes]:
+            return spawner.ask(path, {"TORU_INSTANCE_ID": identity, "TORU_API_URL": self._api_url})
+
+        def make_discovery(publish: Callable[[Decision, Decision], None]) -> Discovery:
+            return Discovery(
+                folder=config.plugins,
+                cache=config.data / "discovery.json",
+                clock=reactor,
+                ask=ask,
+                max_asking=cores(),
+                in_thread=deferToThread,
+                unsettled=self._watch.unsettled,
+                publish=publish,
+            )
+
+        host = Host(
+            clock=reactor,
+            spawner=spawner,
+            dial=dialler(reactor),
+            sink=self._logs,
+            starting=DeferredSemaphore(config.supervision.max_starting),
+            supervision=config.supervision,
+            request_timeout=config.request_timeout,
+            max_message_bytes=config.max_message_bytes,
+            run=config.run,
+            instance_id=identity,
+            api_url=lambda: self._api_url,
+            socket_numbers=count(1),
+        )
+        usage = UsageSampler(reactor, deferToThread, lambda: self._supervisor.pids())
+        return Supervisor(
+            Parts(host=host, enabled=enabled, usage=usage, tell=self._tell),
+            lambda id: config.plugin.get(id, PluginSettings()),
+            make_discovery,
+        )
+
+    def _clear_run_folder(self) -> None:
+        """What an earlier core left that was killed: processes, and the sockets of those."""
+        killed = sessions.clear_leftovers(self._config.run)
+        if killed:
+            self._log.warn("killed what an earlier toru left behind: {pids}", pids=sorted(killed))
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        for path in self._config.run.glob("*.sock"):
+            path.unlink(missing_ok=True)
+
+    def _tell(self, event: Event) -> None:
+        self._log.info(
+            "{plugin}: {type}{details}",
+            plugin=event.plugin or "plugins",
+            type=event.type,
+            details="".join(f" {name}={value!r}" for name, value in event.details.items()),
+        )
+        self._logs.append("plugin-supervisor", [event])
+
+    # -- listening
+
+    def _listening(self, port: IListeningPort, description: str) -> None:
+        self._ports.append(port)
+        url = _url(port, description)
+        self._log.info("toru listens on {address}", address=url or description)
+        # Plugins reach the interface here: in plain HTTP, on this machine.
+        if url is not None and url.startswith(_PLAIN_LOOPBACK) and not self._api_url:
+            self._api_url = url
+
+    def _not_listening(self, failure: Failure, description: str) -> None:
+        reason = getattr(failure.value, "socketError", failure.value)
+        self._cannot_listen = StartError(
+            f"cannot listen on {description}: {getattr(reason, 'strerror', None) or reason}; "
+            "stop what uses it, or choose another with --listen"
+        )
+        if self.running:  # an endpoint that took its time to find out
+            self._log.critical("{error}", error=self._cannot_listen)
+            self._reactor.stop()
+
+    # -- the end
+
+    def stopService(self) -> Deferred[None]:
+        """Stop accepting, let requests finish, then stop all plugins at once. Leaves no process, no socket."""
+        super().stopService()
+        # A second Ctrl-C is an impatient person, and not the error that the reactor would make of it.
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signum, self._still_stopping)
+        return Deferred.fromCoroutine(self._stop())
+
+    def _still_stopping(self, *_: object) -> None:
+        supervision = self._config.supervision
+        most = DRAIN_SECONDS + supervision.stop_grace + supervision.term_grace
+        self._reactor.callFromThread(
+            self._log.info,
+            "toru is stopping already: requests and plugins have {most:g} s at most to end",
+            most=most,
+        )
+
+    async def _stop(self) -> None:
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
+        self._site.begin_stop()
+        try:
+            await self._site.drained().addTimeout(DRAIN_SECONDS, self._reactor)
+        except StillUnderWay:
+            self._log.warn("requests were still under way after {seconds:g} s", seconds=DRAIN_SECONDS)
+        self._watch.stop()
+        await self._supervisor.stop()
+        self._remove_sockets()
+        await self._logs.close()
+        self._pool.stop()
+        self._spawner.close()
+        os.close(self._lock)
+
+
+def _url(port: IListeningPort, description: str) -> str | None:
+    """Where a client on this machine reaches that port; None where it is no TCP port."""
+    host = port.getHost()
+    if not isinstance(host, (IPv4Address, IPv6Address)):
+        return None
+    address = ip_address(host.host)
+    if address.is_unspecified:
+        name = "127.0.0.1" if address.version == 4 else "[::1]"
+    else:
+        name = host.host if address.version == 4 else f"[{host.host}]"
+    scheme = "https" if description.startswith(("ssl:", "tls:")) else "http"
+    return f"{scheme}://{name}:{host.port}"
