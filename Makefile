@@ -1,7 +1,7 @@
 # `make run` and `make test` work on a fresh clone and do everything that they need; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test examples clean
+.PHONY: help run test bench examples clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,10 @@ test: $(VENV)/installed $(VENV)/tools  ## lint, types, tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# From here: what is measured is the installed toru, what measures is not installed.
+bench: $(VENV)/installed $(VENV)/tools  ## measure, on a machine that does nothing else
+	@env -u PYTHONSAFEPATH $(BIN)/python -m benchmarks
 
 # An example that is the same already is left alone: a running toru would replace its process.
 examples:  ## put the example plugins into ./plugins

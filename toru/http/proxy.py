@@ -44,8 +44,9 @@ class Proxy:
             return fail()
         prefix = f"{PREFIX}/{route.segment}"
         headers = to_plugin(incoming, prefix, trusted=self._trusts(incoming.peer))
-        request = HttpRequest(incoming.method, route.path, headers, incoming.body or None)
-        return ask(target, request, lambda answer: _outgoing(answer, incoming.method, prefix, route.bare))
+        method = incoming.method
+        request = HttpRequest(method, route.path, headers, incoming.body or None)
+        return ask(target, request, lambda answer: _outgoing(answer, method, prefix, route.bare))
 
     def _trusts(self, peer: str) -> bool:
         if not self._trusted or not peer:
@@ -61,6 +62,8 @@ def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Out
 
     A failure of the plugin is logged with what it said and becomes one that says only which plugin it was.
     """
+    # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
+    request_id = request.headers.get("x-request-id", "-")
 
     def failed(failure: Failure) -> Failure:
         error = failure.value
@@ -69,7 +72,7 @@ def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Out
         _log.warn(
             "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
             plugin=target.id,
-            request_id=request.headers.get("x-request-id", "-"),
+            request_id=request_id,
             code=error.code,
             detail=error.detail,
         )

@@ -50,15 +50,16 @@ class Request(server.Request):
     _refused = False
 
     def incoming(self) -> Incoming:
-        """This request as a value."""
+        """This request as a value, which takes the body away: it lives as long as somebody needs it."""
         host = self._authority
         if host is None:
             host = (self.requestHeaders.getRawHeaders(b"host") or [b""])[0]
+        body, self.content = self.content.getvalue(), BytesIO()
         return Incoming(
             self.method.decode("ascii"),
             self._target,
             [(name, each) for name, values in self.requestHeaders.getAllRawHeaders() for each in values],
-            self.content.getvalue(),
+            body,
             getattr(self.client, "host", ""),
             "https" if self.isSecure() else "http",
             host.decode("iso-8859-1"),

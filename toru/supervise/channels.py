@@ -62,7 +62,7 @@ class Channel(Interface):
         """Nobody waits for this answer any more. The plugin is told where it wants to know."""
 
     def ping(self, request_id: str) -> None:
-        """Only where the plugin declares `ping`."""
+        """Ask for a sign of life. A channel that is `answering` is asked only where the plugin declares `ping`."""
 
     def shutdown(self, grace_seconds: float) -> None:
         """Ask the process to exit."""
@@ -185,6 +185,7 @@ class PerMessage:
         self.answering = True
         self._codec = codec
         self._path = path
+        self._init = init
         self._dial = dial
         self._calls: dict[str, _Call] = {}
         self._over = False
@@ -220,13 +221,19 @@ class PerMessage:
             call.abort()
 
     def ping(self, request_id: str) -> None:
-        """Protocol 1 has no ping."""
+        """Protocol 1 has no ping: all that can be found out is whether the socket takes `init` once more."""
+        self._notify(self._codec.init(self._init))
 
     def shutdown(self, grace_seconds: float) -> None:
+        self._notify(self._codec.shutdown(grace_seconds))
+
+    def _notify(self, frame: bytes) -> None:
         try:
-            self._dial(self._path, _Notice(self._codec.shutdown(grace_seconds)))
+            self._dial(self._path, _Notice(frame))
         except OSError:
             self.answering = False
+        else:
+            self.answering = True
 
     def close(self) -> None:
         self._over = True

@@ -125,7 +125,6 @@ class Child(ProcessProtocol):
             host.clock,
             self.link,
             self.socket_path,
-            pings="ping" in recipe.metadata.capabilities,
             unhealthy=self.fail,
         )
         self._slot: Deferred[DeferredSemaphore] | None = None
@@ -137,13 +136,16 @@ class Child(ProcessProtocol):
         self._end: Failure | None = None
         self._why: str | None = None
         self._stopping = False
+        self._said_all = False
         self._over = False
         self._log = Logger(namespace="toru.child")
 
     @property
     def healthy(self) -> bool:
         """Whether it is alive and answers, as far as is known."""
-        return self.ready_at is not None and self._end is None and self._health.good
+        if self.ready_at is None or self._end is not None:
+            return False
+        return self.probing is not None or self._health.good
 
     # -- starting
 
@@ -235,7 +237,9 @@ class Child(ProcessProtocol):
     def _open(self, framing: Framing, channel: Channel | None) -> None:
         metadata, settings = self.recipe.metadata, self.recipe.settings
         concurrency = settings.concurrency or metadata.concurrency or CONCURRENCY[framing]
+        self._health.pings = framing == "2" and "ping" in metadata.capabilities
         self.link.open(lambda owner: self._connect(framing, owner), concurrency, channel)
+        self._health.start(self._host.supervision.health_interval)
 
     async def _connection(self, framing: Framing, owner: Owner) -> Channel:
         """The first connection that the socket takes."""
@@ -266,7 +270,6 @@ class Child(ProcessProtocol):
         self.ready_at = self._host.clock.seconds()
         self._cancel("ready")
         self._leave_slot()
-        self._health.start(self._host.supervision.health_interval)
         # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
         self._after("tell", 0, self._listener.ready, self)
 
@@ -375,6 +378,8 @@ class Child(ProcessProtocol):
         """Kill what is left of the session, until nothing is."""
         if sessions.kill_members(session) and tries:
             self._after("bury", _BURY_SECONDS, self._bury, session, tries - 1)
+        elif self._said_all:
+            self._conclude()
         else:
             self._after("words", _LAST_WORDS_SECONDS, self._conclude)
             self._after("pipes", _PIPES_SECONDS, self._close_pipes)
@@ -383,6 +388,7 @@ class Child(ProcessProtocol):
         self.transport.loseConnection()
 
     def processEnded(self, reason: Failure) -> None:
+        self._said_all = True
         self._cancel("pipes")
         if self._output is not None:
             self._output.finish()

@@ -18,7 +18,7 @@ class Health:
 
     A socket file that is gone is certain at the first look: nobody could connect again. A socket that does
     not answer, and a ping that is not answered while no request is in flight, may be bad luck twice and is
-    certain at the third look in a row.
+    certain at the third look in a row. It is pinged from when `pings` is set: once that is known to work.
     """
 
     def __init__(
@@ -26,18 +26,17 @@ class Health:
         clock: IReactorTime,
         link: Link,
         socket_path: str,
-        *,
-        pings: bool,
         unhealthy: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._link = link
         self._socket_path = socket_path
-        self._pings = pings
+        self.pings = False
         self._unhealthy = unhealthy
         self._unanswered = 0
         self._missed_pings = 0
-        self._pinged_at: float | None = None
+        self._pinged = False
+        self._looked_at = 0.0
         self._loop = LoopingCall(self._look)
         self._loop.clock = clock
 
@@ -64,22 +63,27 @@ class Health:
     def _what_is_wrong(self) -> str | None:
         if not os.path.exists(self._socket_path):
             return "its socket file is gone"
+        if not self._link.answering:
+            # What it did not take may have been one of too many at once; nobody may ask again for hours.
+            self._link.ping()
         self._unanswered = 0 if self._link.answering else self._unanswered + 1
         if self._unanswered > MISSES_ALLOWED:
             return "its socket does not answer"
-        if self._pings and self._ping() > MISSES_ALLOWED:
+        if self.pings and self._ping() > MISSES_ALLOWED:
             return "it missed three pings"
         return None
 
     def _ping(self) -> int:
-        """Send a ping, count the last one where it was missed. Returns how many were missed in a row."""
-        if self._link.in_flight:
-            # A plugin that does one thing at a time answers when it is done; if it never is, the request
-            # times out first.
-            self._pinged_at = None
-            return self._missed_pings
-        if self._pinged_at is not None:
-            self._missed_pings = self._missed_pings + 1 if self._link.heard_at < self._pinged_at else 0
-        self._pinged_at = self._clock.seconds()
-        self._link.ping()
+        """Count the last ping where it was missed, and send one. Returns how many were missed in a row."""
+        since, self._looked_at = self._looked_at, self._clock.seconds()
+        # A plugin that does one thing at a time answers when it is done; if it never is, the request
+        # times out first.
+        busy = self._link.in_flight > 0
+        if self._link.heard_at >= since:
+            self._missed_pings = 0
+        elif self._pinged and not busy:
+            self._missed_pings += 1
+        self._pinged = not busy
+        if self._pinged:
+            self._link.ping()
         return self._missed_pings

@@ -127,8 +127,11 @@ class Link:
                 exchange = self._exchanges.next()
                 if exchange is None:
                     return
+                request = exchange.request
+                # A message is made of it: its body is not to be held twice until it is answered.
+                del exchange.request
                 try:
-                    channel.send(exchange.request_id, exchange.request)
+                    channel.send(exchange.request_id, request)
                 except ToruError as error:
                     self.failed(exchange.request_id, error)
         finally:
@@ -182,7 +185,7 @@ class Link:
             case Answer() | Nonsense() | Refusal():
                 return self._answered(message)
             case Pong():
-                return True
+                pass  # that it came is all that counts
             case Log():
                 self._unwritten += 1
                 self._heard_log(message).addBoth(self._wrote_log)

@@ -24,6 +24,8 @@ from toru.supervise import sessions
 
 METADATA_SECONDS = 5.0
 METADATA_BYTES = 2**20
+# How long the pipes may stay open once the process is gone.
+_PIPES_SECONDS = 1.0
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 
 
@@ -140,9 +142,14 @@ class _Question(ProcessProtocol):
         self._errors = (self._errors + data)[-1000:]
 
     def processExited(self, reason: Failure) -> None:
-        # Whatever it started holds the pipes open, and has no business to go on.
+        # Whatever it started holds the pipes open, and has no business to go on; what left the session
+        # is not waited for.
         sessions.kill_members(self._pid)
         self._pid = 0
+        assert self._timer is not None
+        if self._timer.active():
+            self._timer.cancel()
+        self._timer = self._clock.callLater(_PIPES_SECONDS, self._close_pipes)
 
     def processEnded(self, reason: Failure) -> None:
         if self._timer is not None and self._timer.active():
@@ -163,10 +170,11 @@ class _Question(ProcessProtocol):
         self._kill()
 
     def _kill(self, _: object = None) -> None:
-        assert self.transport is not None
         if self._pid:
             sessions.signal_session(self._pid, signal.SIGKILL)
-        # Something that left the session may still hold the pipes.
+
+    def _close_pipes(self) -> None:
+        assert self.transport is not None
         self.transport.loseConnection()
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from twisted.internet.defer import Deferred, gatherResults, succeed
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
-from toru.errors import PluginNotFound, RouteNotFound
+from toru.errors import CoreStopping, PluginNotFound, RouteNotFound
 from toru.model import Event, PluginStatus, Problem, Rescan
 from toru.store.enabled import EnabledPlugins
 from toru.supervise.child import Framing, Host
@@ -86,7 +86,7 @@ class Supervisor:
         return _detached(self._switch(id, False))
 
     async def _switch(self, id: str, enabled: bool) -> PluginStatus:
-        plugin = self._plugin(id)
+        plugin = self._plugin_to_change(id)
         done = plugin.enable() if enabled else plugin.disable()
         await self._parts.enabled.set(id, enabled)
         await done
@@ -97,7 +97,7 @@ class Supervisor:
         return _detached(self._restart(id))
 
     async def _restart(self, id: str) -> PluginStatus:
-        plugin = self._plugin(id)
+        plugin = self._plugin_to_change(id)
         await plugin.restart()
         return plugin.status()
 
@@ -112,11 +112,16 @@ class Supervisor:
             raise PluginNotFound(f"there is no plugin `{id}`")
         return plugin
 
+    def _plugin_to_change(self, id: str) -> Plugin:
+        if self._stopping:
+            raise CoreStopping("toru is stopping, and starts and stops nothing any more")
+        return self._plugin(id)
+
     # -- what the folder holds
 
     def look(self) -> None:
         """Something happened in the plugins folder."""
-        self._discovery.look()
+        self._discovery.look().addErrback(lambda failure: failure.trap(CancelledError))
 
     def _published(self, before: Decision, after: Decision) -> None:
         if self._stopping:
