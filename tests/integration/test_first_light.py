@@ -1,0 +1,39 @@
+"""From a plugin in the folder to an answer at the door, and down again."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.integration.cores import Core, is_alive
+
+
+def test_from_a_file_to_an_answer_and_down_again(core: Core) -> None:
+    core.plugin("hello")
+    core.start()
+    pid = core.wait_state("hello", "running")["pid"]
+
+    reply = core.request("POST", "/api/plugins/route/hello/some/path?x=1&y=%20", b"text", {"X-Thing": "a"})
+
+    assert reply.status == 200
+    asked = reply.json()
+    assert asked["method"] == "POST"
+    assert asked["path"] == "/some/path?x=1&y=%20"
+    assert asked["headers"]["x-thing"] == "a"
+    assert (asked["body"], asked["body_encoding"]) == ("text", "utf-8")
+    assert core.get("/api/health").json() == {"status": "ok"}
+
+    assert core.stop(signal.SIGINT) in (0, -signal.SIGINT)
+    assert not is_alive(pid)
+    assert core.sockets() == []
+    assert [event["type"] for event in core.events(plugin="hello")] == [
+        "discovered",
+        "started",
+        "ready",
+        "stopped",
+    ]
+
+
+def test_the_folder_is_made_where_it_is_missing(core: Core) -> None:
+    core.start()
+    assert core.get("/api/plugins").json() == []
+    assert core.plugins.is_dir()
