@@ -18,6 +18,7 @@ from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError as StillUnderWay, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -43,6 +44,8 @@ from toru.supervise.watch import FolderWatch
 
 # How long requests may take to end once the core stops.
 DRAIN_SECONDS = 10.0
+# Connections of clients that may wait to be accepted.
+_BACKLOG = 1024
 _PLAIN_LOOPBACK = ("http://127.", "http://[::1]:")
 
 
@@ -202,6 +205,9 @@ class Toru(Service):
 
     def _listening(self, port: IListeningPort, description: str) -> None:
         self._ports.append(port)
+        if isinstance(port, Port) and "backlog=" not in description:
+            # With Twisted's 50 the kernel turns most of a burst away, to try again in a second or three.
+            port.socket.listen(_BACKLOG)
         url = _url(port, description)
         self._log.info("toru listens on {address}", address=url or description)
         # Plugins reach the interface here: in plain HTTP, on this machine.

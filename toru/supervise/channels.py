@@ -26,6 +26,8 @@ from toru.wire.protocol2 import JsonLines
 # so that a flood costs other plugins at most a tenth of the time.
 _UNASKED_AT_ONCE = 200
 _PAUSE_SECONDS = 0.05
+# How often a connection is tried that the plugin's backlog has no room for.
+_AGAIN_SECONDS = 0.05
 
 
 class Owner(Interface):
@@ -178,7 +180,9 @@ class Multiplexed(Protocol):
 class PerMessage:
     """Protocol 1: connect, send one message, read its answer where it has one, close."""
 
-    def __init__(self, codec: LengthPrefixed, path: str, init: Init, owner: Owner, dial: Dial):
+    def __init__(
+        self, codec: LengthPrefixed, path: str, init: Init, owner: Owner, dial: Dial, clock: IReactorTime
+    ):
         """Raises OSError where the socket does not take the connection that carries `init`."""
         self.owner = owner
         self.can_send = True
@@ -187,6 +191,7 @@ class PerMessage:
         self._path = path
         self._init = init
         self._dial = dial
+        self._clock = clock
         self._calls: dict[str, _Call] = {}
         self._over = False
         dial(path, _Notice(codec.init(init)))
@@ -195,8 +200,15 @@ class PerMessage:
         call = _Call(self._codec, self._codec.request(request_id, request))
         self._calls[request_id] = call
         call.done.addCallbacks(partial(self._answered, request_id), partial(self._failed, request_id))
+        self._bring(call)
+
+    def _bring(self, call: _Call) -> None:
         try:
             self._dial(self._path, call)
+        except BlockingIOError:
+            # It is busy with as many as it lets wait: its backlog may be as short as one.
+            self.answering = False
+            call.later = self._clock.callLater(_AGAIN_SECONDS, self._bring, call)
         except OSError as error:
             self.answering = False
             call.done.errback(LinkLost(f"the plugin's socket takes no connection: {error.strerror}"))
@@ -259,6 +271,7 @@ class _Call(Protocol):
     """A connection that asks one thing. `done` fires once it is closed: what counts is open connections."""
 
     transport: Connection
+    later: IDelayedCall | None = None
 
     def __init__(self, codec: LengthPrefixed, frame: bytes) -> None:
         self.done: Deferred[Answer | Nonsense | Refusal] = Deferred()
@@ -279,6 +292,9 @@ class _Call(Protocol):
         """Nobody waits any more."""
         if self.transport is not None:
             self.transport.abortConnection()
+        elif self.later is not None:
+            self.later.cancel()
+            self.connectionLost()
 
     def dataReceived(self, data: bytes) -> None:
         if self._heard:
@@ -289,7 +305,8 @@ class _Call(Protocol):
                 if isinstance(message, (Answer, Nonsense, Refusal)):
                     self._heard = True
                     self._result = message
-                    self.transport.loseConnection()
+                    # Not after the rest of the request: one that answers early may never read it.
+                    self.transport.abortConnection()
                     return
                 self._others += 1
                 if self._others > _UNASKED_AT_ONCE:

@@ -31,7 +31,7 @@ from toru.supervise.dial import Dial
 from toru.supervise.health import Health
 from toru.supervise.link import Link
 from toru.supervise.output import LogSink, Output
-from toru.supervise.probe import Probe
+from toru.supervise.probe import PROBE_SECONDS, Probe
 from toru.supervise.spawn import Spawner, describe_end
 from toru.supervise.traffic import TrafficCounter
 from toru.wire.messages import Init, Log, rfc3339
@@ -223,13 +223,17 @@ class Child(ProcessProtocol):
             probe = Probe()
             channel = await self._connection(framing, probe)
             self._connected()
-            self.probing = framing
+            # A death is put down to what was asked first: one that dies of it may do so when the connection is
+            # closed on it, and the next question is on its way already.
+            self.probing = self.probing or framing
             if await probe.ask(channel, self._host.clock):
                 self.probing = None
                 self._listener.framed(self, framing, True)
                 self._open(framing, channel)
                 return
             channel.close()
+        # The last question may be unanswered because the process is dying of the one before.
+        await deferLater(self._host.clock, PROBE_SECONDS)
         self.probing = None
         self._listener.framed(self, "2", False)
         self._open("2", None)
@@ -253,7 +257,9 @@ class Child(ProcessProtocol):
     def _connect(self, framing: Framing, owner: Owner) -> Channel:
         limit = self._host.max_message_bytes
         if framing == "1":
-            return PerMessage(LengthPrefixed(limit), self.socket_path, self._init, owner, self._host.dial)
+            return PerMessage(
+                LengthPrefixed(limit), self.socket_path, self._init, owner, self._host.dial, self._host.clock
+            )
         channel = Multiplexed(
             JsonLines(limit),
             self._init,
@@ -405,8 +411,8 @@ class Child(ProcessProtocol):
         if self._end is None:
             detail = self._why or "it was not started"
         else:
-            last = self._output.tail()[-1:] if self._output else []
-            detail = ": ".join([*([self._why] if self._why else []), ended, *last])
+            last_error = self._output.last_error if self._output is not None else ""
+            detail = ": ".join(part for part in (self._why, ended, last_error) if part)
         self._listener.exited(
             self, Exit(at=rfc3339(self._host.clock.seconds()), code=code, signal=name, detail=detail)
         )

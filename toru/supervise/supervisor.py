@@ -66,7 +66,7 @@ class Supervisor:
         """The enabled plugin whose route is `/segment`. Raises RouteNotFound."""
         plugin = self._routes.get(segment)
         if plugin is None or not plugin.enabled:
-            raise RouteNotFound(f"no enabled plugin has the route `/{segment}`")
+            raise RouteNotFound(f"No enabled plugin has the route '/{segment}'.")
         return plugin
 
     def get(self, id: str) -> PluginStatus:
@@ -109,12 +109,12 @@ class Supervisor:
     def _plugin(self, id: str) -> Plugin:
         plugin = self._plugins.get(id)
         if plugin is None:
-            raise PluginNotFound(f"there is no plugin `{id}`")
+            raise PluginNotFound(f"There is no plugin '{id}'.")
         return plugin
 
     def _plugin_to_change(self, id: str) -> Plugin:
         if self._stopping:
-            raise CoreStopping("toru is stopping, and starts and stops nothing any more")
+            raise CoreStopping("toru is stopping, and starts and stops nothing any more.")
         return self._plugin(id)
 
     # -- what the folder holds
