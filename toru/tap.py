@@ -33,9 +33,9 @@ from toru.store.enabled import EnabledPlugins
 from toru.store.folders import instance_id, lock_data, prepare
 from toru.store.logfiles import LogFiles
 from toru.supervise import sessions
-from toru.supervise.child import Host
 from toru.supervise.dial import dialler
 from toru.supervise.discovery import Discovery
+from toru.supervise.host import Host
 from toru.supervise.registry import Decision
 from toru.supervise.spawn import Spawner
 from toru.supervise.supervisor import Parts, Supervisor

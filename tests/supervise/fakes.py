@@ -22,7 +22,7 @@ from toru.config import PluginSettings, Supervision
 from toru.errors import ToruError
 from toru.model import Event, LogRecord, PluginMetadata, State, Usage
 from toru.supervise.channels import Owner
-from toru.supervise.child import Framing, Host
+from toru.supervise.host import Host
 from toru.supervise.plugin import Office, Plugin
 from toru.supervise.registry import Found, Stamp
 from toru.wire.messages import HttpRequest, Init, Message
@@ -315,7 +315,7 @@ class Stage:
         self.sink = FakeSink()
         self.events: list[Event] = []
         self.gave_up: list[Plugin] = []
-        self.framed: list[Framing] = []
+        self.framed: list[str] = []
         self.starting = DeferredSemaphore(max_starting)
         self.supervision = supervision or Supervision()
         host = Host(

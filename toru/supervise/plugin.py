@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
-from toru.model import Event, EventType, Exit, Health, PluginStatus, State, Usage
+from toru.model import Event, EventType, Exit, Health, PluginStatus, Protocol, State, Usage
 from toru.supervise.backoff import counted_crashes, restart_delay
-from toru.supervise.child import Child, Framing, Host, Recipe
+from toru.supervise.child import Child
+from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
 from toru.supervise.registry import Found
 from toru.supervise.traffic import TrafficCounter
@@ -24,7 +25,7 @@ from toru.wire.messages import Answer, HttpRequest, rfc3339
 
 _make_life = make_lifecycle()
 # What a plugin that does not say is asked in, in that order.
-_FRAMINGS: tuple[Framing, ...] = ("2", "1")
+_FRAMINGS: tuple[Protocol, ...] = ("2", "1")
 _UNAVAILABLE = {"backoff": "crashed, and will be restarted", "stopped": "is not running"}
 _ON_THE_WAY = ("starting", "stopping", "stopped")
 
@@ -37,7 +38,7 @@ class Office:
     """Something happened."""
     gave_up: Callable[[Plugin], None]
     """It crashed once too often: it is to be remembered as disabled."""
-    framed: Callable[[Found, Framing], None]
+    framed: Callable[[Found, Protocol], None]
     """What this version of its file speaks is known now."""
     usage: Callable[[int], Usage | None]
     """What the process with that pid costs."""
@@ -67,8 +68,8 @@ class Plugin:
         self._last_exit: Exit | None = None
         self._problem: str | None = None
         self.broken_file: str | None = None
-        self._framing: Framing | None = None
-        self._killed_by: set[Framing] = set()
+        self._framing: Protocol | None = None
+        self._killed_by: set[Protocol] = set()
         self._succession: list[Deferred[None]] = []
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._log = Logger(namespace="toru.plugin")
@@ -249,7 +250,7 @@ class Plugin:
             self._problem = None
             self._life.ready()
 
-    def framed(self, child: Child, framing: Framing, sure: bool) -> None:
+    def framed(self, child: Child, framing: Protocol, sure: bool) -> None:
         self._framing = framing
         if sure:
             self._office.framed(self.found, framing)

@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import CoreStopping, PluginNotFound, RouteNotFound
-from toru.model import Event, PluginStatus, Problem, Rescan
+from toru.model import Event, PluginStatus, Problem, Protocol, Rescan
 from toru.store.enabled import EnabledPlugins
-from toru.supervise.child import Framing, Host
 from toru.supervise.discovery import Discovery
+from toru.supervise.host import Host
 from toru.supervise.plugin import Office, Plugin
 from toru.supervise.registry import Decision, Found, difference
 from toru.supervise.usage import UsageSampler
@@ -197,7 +197,7 @@ class Supervisor:
         # Said already, by whoever could not write. It is disabled for as long as this core runs.
         failure.trap(Exception)
 
-    def _framed(self, found: Found, framing: Framing) -> None:
+    def _framed(self, found: Found, framing: Protocol) -> None:
         self._discovery.remember_framing(found.path, found.stamp, framing)
 
     def list(self) -> Sequence[PluginStatus]:
