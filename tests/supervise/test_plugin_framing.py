@@ -30,11 +30,14 @@ def speaks(wire: Wire) -> str:
 
 
 class TestProbing:
-    def test_it_is_up_while_it_is_asked(self, stage: Stage) -> None:
-        assert stage.state() == "running"
+    def test_it_is_up_once_it_has_answered(self, stage: Stage) -> None:
+        assert stage.state() == "starting"
         assert stage.plugin.status().protocol is None
-        got = results(stage.plugin.request(REQUEST))
+        assert stage.starting.tokens == stage.starting.limit, "others may start while it is asked"
         stage.wire.hear(json_line("http", "probe", status=404))
+        stage.clock.advance(0)
+        assert stage.state() == "running"
+        got = results(stage.plugin.request(REQUEST))
         assert [one["type"] for one in stage.wire.said()] == ["lifecycle", "http", "http"]
         stage.wire.hear(json_line("http", "1", status=200))
         assert isinstance(got[0], Answer)
@@ -42,13 +45,14 @@ class TestProbing:
         assert len(stage.dial.wires) == 1
 
     def test_the_other_framing(self, stage: Stage) -> None:
-        got = results(stage.plugin.request(REQUEST))
         stage.clock.advance(1)
         assert "lose" in stage.dial.wires[0].calls
         assert [speaks(wire) for wire in stage.dial.wires] == ["2 init", "1 init", "1 http"]
         stage.wire.hear(prefixed("http", status=200))
         stage.wire.end()
         assert (stage.framed, stage.plugin.status().protocol) == (["1"], "1")
+        stage.clock.advance(0)
+        got = results(stage.plugin.request(REQUEST))
         stage.wire.hear(prefixed("http", status=200))
         stage.wire.end()
         assert isinstance(got[0], Answer)
@@ -56,10 +60,10 @@ class TestProbing:
         assert stage.plugin.status().health == "healthy"
 
     def test_neither_answers(self, stage: Stage) -> None:
-        got = results(stage.plugin.request(REQUEST))
-        stage.clock.pump([1, 1, 1])
+        stage.clock.pump([1, 1, 1, 0])
         assert stage.framed == [], "nothing was found out that is to be remembered"
         assert stage.plugin.status().protocol == "2"
+        got = results(stage.plugin.request(REQUEST))
         assert [one["type"] for one in stage.wire.said()] == ["lifecycle", "http"]
         stage.wire.hear(json_line("http", "1", status=200))
         assert isinstance(got[0], Answer)
@@ -77,6 +81,7 @@ class TestProbing:
 
     def test_a_new_version_is_asked_anew(self, stage: Stage) -> None:
         stage.wire.hear(json_line("http", "probe", status=200))
+        stage.clock.advance(0)
         stage.plugin.update(stage.file(2))
         stage.come_up()
         assert [one["type"] for one in stage.wire.said()] == ["lifecycle", "http"]
@@ -151,16 +156,24 @@ class TestDeath:
         assert stage.state() == "disabled"
         assert stage.idle_calls() == []
 
-    def test_of_a_new_version_that_was_to_take_over(self, tmp_path: Path) -> None:
-        """It is ready as soon as it takes a connection, and so it has taken over when it is asked."""
+    def test_of_a_new_version_leaves_the_old_one_serving(self, tmp_path: Path) -> None:
+        """What is to take over is ready only once it is known what it speaks: so there is no gap."""
         stage = Stage(tmp_path)
         stage.plugin.begin()
         old = stage.come_up()
         stage.plugin.update(stage.file(2))
         stage.come_up()
-        old.exit(0)
         stage.crash()
-        assert (stage.state(), stage.plugin.status().consecutive_crashes) == ("starting", 0)
+        status = stage.plugin.status()
+        assert (status.state, status.pid, status.consecutive_crashes) == ("running", old.pid, 0)
+        stage.come_up()
+        assert speaks(stage.dial.wires[2]) == "1 init", "its next try is asked in the other framing"
+
+    def test_of_the_socket_while_it_is_asked(self, stage: Stage) -> None:
+        stage.process.socket.unlink()
+        stage.wire.end()
+        stage.clock.advance(30)
+        assert stage.plugin.status().problem == "unhealthy: it did not get ready within 30 s"
 
     def test_of_one_that_is_killed_for_its_health_counts(self, stage: Stage) -> None:
         stage.wire.hear(json_line("http", "probe", status=200))

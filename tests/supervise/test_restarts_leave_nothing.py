@@ -21,7 +21,7 @@ from toru.wire.exchanges import Exchange
 
 from .fakes import REQUEST, FakeProcess, FakeSessions, Stage, Wire, json_line, prefixed, results
 
-MANY, SOME = 10_000, 2_000
+MANY, SOME = 10_000, 1_000
 KINDS = (
     *(Child, Link, Health, Output, Exchange, Multiplexed, PerMessage),
     *(Failure, Deferred, FakeProcess, Wire),

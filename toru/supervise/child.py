@@ -50,7 +50,7 @@ class Listener(Interface):
         """It has a process."""
 
     def ready(self, child: Child) -> None:
-        """Its socket is there and took our connection."""
+        """Its socket took our connection, and it is known what it speaks."""
 
     def framed(self, child: Child, framing: Protocol, sure: bool) -> None:
         """It was found out what it speaks; not `sure` where nothing was answered and it was assumed."""
@@ -105,9 +105,7 @@ class Child(ProcessProtocol):
     @property
     def healthy(self) -> bool:
         """Whether it is alive and answers, as far as is known."""
-        if self.ready_at is None or self._end is not None:
-            return False
-        return self.probing is not None or self._health.good
+        return self.ready_at is not None and self._end is None and self._health.good
 
     # -- starting
 
@@ -178,13 +176,13 @@ class Child(ProcessProtocol):
         framings = self.recipe.framings
         if not self.recipe.probe:
             channel = await self._connection(framings[0], self.link)
-            self._connected()
+            self._leave_slot()
             self._open(framings[0], channel)
             return
         for framing in framings:
             probe = Probe()
             channel = await self._connection(framing, probe)
-            self._connected()
+            self._leave_slot()
             # A death is put down to what was asked first: one that dies of it may do so when the connection is
             # closed on it, and the next question is on its way already.
             self.probing = self.probing or framing
@@ -205,7 +203,11 @@ class Child(ProcessProtocol):
         concurrency = settings.concurrency or metadata.concurrency or CONCURRENCY[framing]
         self._health.pings = framing == "2" and "ping" in metadata.capabilities
         self.link.open(lambda owner: self._connect(framing, owner), concurrency, channel)
+        self.ready_at = self._host.clock.seconds()
+        self._cancel("ready")
         self._health.start(self._host.supervision.health_interval)
+        # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
+        self._after("tell", 0, self._listener.ready, self)
 
     async def _connection(self, framing: Protocol, owner: Owner) -> Channel:
         """The first connection that the socket takes."""
@@ -231,15 +233,6 @@ class Child(ProcessProtocol):
         )
         self._host.dial(self.socket_path, channel)
         return channel
-
-    def _connected(self) -> None:
-        if self.ready_at is not None:
-            return
-        self.ready_at = self._host.clock.seconds()
-        self._cancel("ready")
-        self._leave_slot()
-        # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
-        self._after("tell", 0, self._listener.ready, self)
 
     def _leave_slot(self) -> None:
         if self._holds_slot:
