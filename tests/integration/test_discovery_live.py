@@ -19,6 +19,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
     with fresh_core(tmp_path_factory.mktemp("d")) as core:
         core.settings("[supervision]\nstop_grace = 1\nterm_grace = 0.5\n")
         core.start()
+        # It says that it listens just before it watches the folder; once it answers, it does both.
+        assert core.get("/api/health").status == 200
         yield core
 
 
@@ -125,6 +127,7 @@ def test_a_file_that_is_still_being_copied_is_not_run(running: Core) -> None:
             running.plugin(f"complete-{number}")
             running.wait_pid(f"complete-{number}")
             assert running.notes("ran") == []
+            assert "copied.binary" not in running.problems()
         running.post("/api/plugins/rescan")
         assert running.status("copied") == {}
         file.seek(len(head))

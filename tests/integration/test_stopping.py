@@ -280,6 +280,8 @@ serve(lambda file, message: None)
         core.wait_pid("parent")
         assert core.route("other").status == 200
         assert len(core.sockets()) == 2
+        core.stop()
+        assert not any(is_alive(int(pid)) for pid in core.notes("children"))
     finally:
         for innocent in innocents:
             innocent.kill()

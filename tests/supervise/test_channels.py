@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import given, strategies as st
 from twisted.internet.task import Clock
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
-from toru.supervise.channels import _PAUSE_SECONDS, _UNASKED_AT_ONCE, Multiplexed
+from toru.supervise.channels import _PAUSE_SECONDS, _UNASKED_AT_ONCE, _UNASKED_BYTES, Multiplexed
 from toru.wire.messages import Answer, HttpRequest, Log, Pong, Unknown
 from toru.wire.protocol2 import JsonLines
 
@@ -158,6 +160,15 @@ class TestReading:
         assert (bench.channel.can_send, bench.channel.answering) == (False, False)
 
 
+def test_open_files_that_it_is_handed_are_closed() -> None:
+    bench = Bench()
+    reader, writer = os.pipe()
+    os.close(writer)
+    bench.channel.fileDescriptorReceived(reader)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(reader)
+
+
 class TestFlood:
     def test_much_that_was_asked_for_is_no_flood(self) -> None:
         bench = Bench()
@@ -181,6 +192,15 @@ class TestFlood:
         bench.clock.advance(0.001)
         assert bench.wire.calls == ["register push", "pause", "resume"]
         assert bench.timers == 0
+
+    def test_of_few_large_ones_it_counts_the_bytes(self) -> None:
+        bench = Bench()
+        bench.owner.waits_for = lambda message: False
+        large = json_line("log", level="info", message="x" * (_UNASKED_BYTES // 4))
+        bench.wire.hear(large * 3)
+        assert "pause" not in bench.wire.calls
+        bench.wire.hear(large * 4)
+        assert "pause" in bench.wire.calls
 
     def test_while_its_owner_is_choked_it_is_not_read_on(self) -> None:
         bench = Bench()
