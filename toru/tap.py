@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
@@ -92,6 +93,7 @@ class Toru(Service):
         self._environ = environ
         self._log = Logger(namespace="toru")
         self._ports: list[IListeningPort] = []
+        self._addresses: list[str] = []
         self._api_url = ""
         self._cannot_listen: StartError | None = None
 
@@ -107,6 +109,8 @@ class Toru(Service):
             sys.stderr = sys.__stderr__
             raise
         super().startService()
+        self._announce()
+        self._reactor.callWhenRunning(self._take_signals)
 
     def _start(self) -> None:
         config, reactor = self._config, self._reactor
@@ -209,10 +213,18 @@ class Toru(Service):
             # With Twisted's 50 the kernel turns most of a burst away, to try again in a second or three.
             port.socket.listen(_BACKLOG)
         url = _url(port, description)
-        self._log.info("toru listens on {address}", address=url or description)
         # Plugins reach the interface here: in plain HTTP, on this machine.
         if url is not None and url.startswith(_PLAIN_LOOPBACK) and not self._api_url:
             self._api_url = url
+        self._addresses.append(url or description)
+        if self.running:  # an endpoint that took its time
+            self._announce()
+
+    def _announce(self) -> None:
+        """Say where, once it is sure that the start goes well."""
+        addresses, self._addresses = self._addresses, []
+        for address in addresses:
+            self._log.info("toru listens on {address}", address=address)
 
     def _not_listening(self, failure: Failure, description: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)
@@ -220,7 +232,7 @@ class Toru(Service):
             f"cannot listen on {description}: {getattr(reason, 'strerror', None) or reason}; "
             "stop what uses it, or choose another with --listen"
         )
-        if self.running:  # an endpoint that took its time to find out
+        if self.running:
             self._log.critical("{error}", error=self._cannot_listen)
             self._reactor.stop()
 
@@ -229,18 +241,33 @@ class Toru(Service):
     def stopService(self) -> Deferred[None]:
         """Stop accepting, let requests finish, then stop all plugins at once. Leaves no process, no socket."""
         super().stopService()
-        # A second Ctrl-C is an impatient person, and not the error that the reactor would make of it.
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._still_stopping)
         return Deferred.fromCoroutine(self._stop())
 
-    def _still_stopping(self, *_: object) -> None:
+    def _take_signals(self) -> None:
+        """Hand the reactor the first signal alone: of a second Ctrl-C it would make an error."""
+        signalled = False
+
+        def first_of(reactors_own: Any) -> Callable[[int, FrameType | None], None]:
+            def handle(signum: int, frame: FrameType | None) -> None:
+                nonlocal signalled
+                if signalled:
+                    self._reactor.callFromThread(self._still_stopping)
+                else:
+                    signalled = True
+                    reactors_own(signum, frame)
+
+            return handle
+
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            reactors_own = signal.getsignal(signum)
+            if callable(reactors_own):
+                signal.signal(signum, first_of(reactors_own))
+
+    def _still_stopping(self) -> None:
         supervision = self._config.supervision
         most = DRAIN_SECONDS + supervision.stop_grace + supervision.term_grace
-        self._reactor.callFromThread(
-            self._log.info,
-            "toru is stopping already: requests and plugins have {most:g} s at most to end",
-            most=most,
+        self._log.info(
+            "toru is stopping already: requests and plugins have {most:g} s at most to end", most=most
         )
 
     async def _stop(self) -> None:

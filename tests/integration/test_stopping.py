@@ -236,6 +236,16 @@ def test_the_core_lets_requests_finish_and_leaves_nothing(core: Core, signum: si
     assert not any("Traceback" in line or "Unhandled" in line for line in core.output)
 
 
+def test_two_signals_in_one_moment_are_no_error(core: Core) -> None:
+    core.start()
+    assert core.process is not None
+    core.process.send_signal(signal.SIGSTOP)
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGCONT):
+        core.process.send_signal(signum)
+    assert core.process.wait(30) in (0, -signal.SIGINT, -signal.SIGTERM)
+    assert not any("Traceback" in line or "Unhandled" in line for line in core.output)
+
+
 def test_what_a_killed_core_left_is_killed_by_the_next(core: Core) -> None:
     core.plugin(
         "parent",

@@ -358,7 +358,9 @@ class Plugin:
 
     def status(self) -> PluginStatus:
         """Everything that `GET /api/plugins/:id` shows."""
-        metadata, child, now = self.found.metadata, self._child, self._host.clock.seconds()
+        child, now = self._child, self._host.clock.seconds()
+        # Of what runs: a new version of the file may not have come up, or not yet.
+        metadata = child.recipe.metadata if child is not None else self.found.metadata
         pid = self.pid
         started = child.started_at if child is not None else None
         health: Health = "unhealthy"
