@@ -123,6 +123,10 @@ class FakeDial:
         self.wires: list[Wire] = []
         self.refusal: int | None = None
         self.refused = 0
+        self.listening = True
+
+    def is_listening(self, path: str) -> bool:
+        return self.listening
 
     def __call__(self, path: str, protocol: Protocol) -> None:
         if self.refusal is not None:
@@ -175,6 +179,9 @@ class FakeChannel:
 
     def ping(self, request_id: str) -> None:
         self.calls.append(("ping", request_id))
+
+    def look(self) -> None:
+        """Its tests say whether it answers."""
 
     def shutdown(self, grace_seconds: float) -> None:
         self.calls.append(("shutdown", grace_seconds))

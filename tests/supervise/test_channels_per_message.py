@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
 from toru.supervise.channels import _UNASKED_AT_ONCE, PerMessage
-from toru.supervise.dial import dialler
+from toru.supervise.dial import Dialler
 from toru.wire.messages import Answer, HttpRequest, Nonsense, Refusal
 from toru.wire.protocol1 import LengthPrefixed
 
@@ -74,16 +74,15 @@ class TestNotices:
         bench.channel.shutdown(5.0)
         assert not bench.channel.answering
 
-    def test_a_ping_says_init_to_see_whether_the_socket_takes_it(self) -> None:
+    def test_a_look_sees_whether_anybody_listens_and_says_nothing(self) -> None:
         bench = Bench()
-        bench.dial.refusal = errno.EAGAIN
-        bench.channel.ping("1")
+        bench.dial.listening = False
+        bench.channel.look()
         assert not bench.channel.answering
-        bench.dial.refusal = None
-        bench.channel.ping("2")
+        bench.dial.listening = True
+        bench.channel.look()
         assert bench.channel.answering
-        assert [one["payload"]["action"] for one in bench.wires[0].said()] == ["init"]
-        assert bench.owner.told == []
+        assert len(bench.dial.wires) == 1, "the connection of init alone"
 
     def test_one_that_ends_tells_nobody(self) -> None:
         bench = Bench()
@@ -287,7 +286,7 @@ class TestDial:
     def test_connects_at_once_or_raises_at_once(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
         reactor = Adopting()
-        dial = dialler(reactor)
+        dial = Dialler(reactor)
         protocol = Protocol()
         with pytest.raises(FileNotFoundError):
             dial(path, protocol)
@@ -308,7 +307,7 @@ class TestDial:
 
     def test_keeps_no_descriptor_of_its_own(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
-        dial = dialler(Adopting())
+        dial = Dialler(Adopting())
         before = len(list(Path("/proc/self/fd").iterdir()))
         with pytest.raises(FileNotFoundError):
             dial(path, Protocol())

@@ -146,8 +146,16 @@ class TestRoomAmongTheStarters:
         if end != "ready":
             stage.crash()
         assert stage.starting.tokens == 4
-        stage.clock.pump([0.25] * 10)
+        stage.clock.pump([0.25] * 5)
         assert stage.starting.tokens == (3 if end == "crash" else 4)
+
+    def test_one_that_takes_long_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
+        stage.clock.advance(0.99)
+        assert stage.starting.tokens == 3
+        stage.clock.advance(0.01)
+        assert (stage.starting.tokens, stage.state()) == (4, "starting")
+        stage.come_up()
+        assert (stage.starting.tokens, stage.state()) == (4, "running")
 
 
 class TestCrashes:

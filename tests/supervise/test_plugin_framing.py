@@ -46,7 +46,7 @@ class TestProbing:
 
     def test_the_other_framing(self, stage: Stage) -> None:
         stage.clock.advance(1)
-        assert "lose" in stage.dial.wires[0].calls
+        assert "abort" in stage.dial.wires[0].calls
         assert [speaks(wire) for wire in stage.dial.wires] == ["2 init", "1 init", "1 http"]
         stage.wire.hear(prefixed("http", status=200))
         stage.wire.end()

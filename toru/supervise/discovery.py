@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from toru.errors import InvalidMetadata
 from toru.model import PluginMetadata, Protocol
-from toru.supervise.registry import Decision, Found, Stamp, decide
+from toru.supervise.registry import Decision, Found, Stamp, decide, shown
 from toru.supervise.remembered import InThread, Remembered
 from toru.wire.metadata import parse_metadata
 
@@ -303,7 +303,7 @@ class Discovery:
         """Take in what a file is, or the reason why it is none."""
         self._held.pop(name, None)
         if isinstance(answer, str):
-            self._known[name] = f"{name}: {answer}"
+            self._known[name] = f"{shown(name)}: {answer}"
             return
         holders = {other for other, asked in self._asking.items() if other < name and not asked.overdue}
         if holders:

@@ -301,6 +301,11 @@ class Link:
         if self._channel is not None:
             self._channel.ping(str(next(self._ids)))
 
+    def look(self) -> None:
+        """See anew whether the plugin is `answering`."""
+        if self._channel is not None:
+            self._channel.look()
+
     def shutdown(self, grace_seconds: float) -> bool:
         """Ask the process to exit. Returns whether there was a way to ask."""
         if not self.answering:

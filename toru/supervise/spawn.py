@@ -8,6 +8,7 @@ Each replaces itself with the next, so that the process that is left is the plug
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
@@ -38,22 +39,43 @@ def describe_end(reason: Failure) -> tuple[int | None, str | None, str]:
     """(exit code, name of the signal, a sentence) of a process that ended."""
     error = reason.value
     if isinstance(error, ProcessTerminated) and error.signal is not None:
-        name = signal.Signals(error.signal).name
+        name = _signal_name(error.signal)
         return None, name, f"killed by {name}"
     code = error.exitCode if isinstance(error, (ProcessDone, ProcessTerminated)) else None
     return code, None, f"exited with code {code}"
 
 
+def raise_open_files() -> int:
+    """Let this process have as many files open as it may; each client and each plugin is some.
+
+    Returns how many it might have before, which is what programs that it starts expect.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time ones have none
+        return f"SIG{number}"
+
+
 class Spawner:
     """Starts executables. One for the whole core."""
 
-    def __init__(self, processes: IReactorProcess, clock: IReactorTime, environ: Mapping[str, str]) -> None:
-        """Raises StartError where util-linux is not there."""
+    def __init__(
+        self, processes: IReactorProcess, clock: IReactorTime, environ: Mapping[str, str], nofile: int
+    ) -> None:
+        """`nofile`: how many files a program may open that nothing else is said of. Raises StartError where
+        util-linux is not there."""
         self._processes = processes
         self._clock = clock
         self._environment = clean_environment(environ)
-        setsid, setpriv = _tool("setsid"), _tool("setpriv")
-        self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--")
+        setsid, setpriv, prlimit = map(_tool, ("setsid", "setpriv", "prlimit"))
+        self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--", prlimit)
+        self._nofile = f"--nofile={nofile}:"
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -75,13 +97,10 @@ class Spawner:
         resource limits. Raises OSError where the system cannot start a process at all; a command that
         cannot be executed is an exit with code 126 or 127 and a line on standard error.
         """
-        limits = []
+        limits = [self._nofile if nofile is None else f"--nofile={nofile}"]
         if memory_max is not None:
             limits.append(f"--data={memory_max}")
-        if nofile is not None:
-            limits.append(f"--nofile={nofile}")
-        prlimit = (_tool("prlimit"), *limits, "--") if limits else ()
-        line = [os.fsencode(word) for word in (*self._prefix, *prlimit, *command)]
+        line = [os.fsencode(word) for word in (*self._prefix, *limits, "--", *command)]
         added = {**self._environment, **environment}
         return self._processes.spawnProcess(
             protocol,
