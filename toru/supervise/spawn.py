@@ -1,8 +1,8 @@
 """Starts processes: each in a session of its own, with a clean environment, dying with the core.
 
 util-linux does what Python cannot do between fork and exec without a copy of the whole core: `setsid`
-makes the session, `setpriv` has the kernel kill the process when the core dies, `prlimit` sets limits.
-Each replaces itself with the next, so that the process that is left is the plugin's own.
+makes the session, `setpriv` has the kernel kill the process when the core dies. Each replaces itself with
+the next, so that the process that is left is the plugin's own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -73,9 +74,9 @@ class Spawner:
         self._processes = processes
         self._clock = clock
         self._environment = clean_environment(environ)
-        setsid, setpriv, prlimit = map(_tool, ("setsid", "setpriv", "prlimit"))
-        self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--", prlimit)
-        self._nofile = f"--nofile={nofile}:"
+        setsid, setpriv = map(_tool, ("setsid", "setpriv"))
+        self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--")
+        self._nofile = nofile
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -97,18 +98,24 @@ class Spawner:
         resource limits. Raises OSError where the system cannot start a process at all; a command that
         cannot be executed is an exit with code 126 or 127 and a line on standard error.
         """
-        limits = [self._nofile if nofile is None else f"--nofile={nofile}"]
-        if memory_max is not None:
-            limits.append(f"--data={memory_max}")
-        line = [os.fsencode(word) for word in (*self._prefix, *limits, "--", *command)]
+        line = [os.fsencode(word) for word in (*self._prefix, *command)]
         added = {**self._environment, **environment}
-        return self._processes.spawnProcess(
+        process = self._processes.spawnProcess(
             protocol,
             line[0],
             line,
             env={os.fsencode(name): os.fsencode(value) for name, value in added.items()},
             childFDs={0: self._null, 1: "r", 2: "r"},
         )
+        # While it is still one of the two that make it ready, so that the program itself never has others.
+        with suppress(ProcessLookupError):  # a system where the first of them could not be executed
+            if nofile is None:
+                _limit(process.pid, resource.RLIMIT_NOFILE, self._nofile, soft_only=True)
+            else:
+                _limit(process.pid, resource.RLIMIT_NOFILE, nofile)
+            if memory_max is not None:
+                _limit(process.pid, resource.RLIMIT_DATA, memory_max)
+        return process
 
     def ask(self, path: Path, environment: Mapping[str, str]) -> Deferred[bytes]:
         """What `path --metadata` prints on standard output.
@@ -122,6 +129,13 @@ class Spawner:
         except OSError as error:
             question.answer.errback(InvalidMetadata(f"cannot be started: {error.strerror}"))
         return question.answer
+
+
+def _limit(pid: int, limit: int, most: int, *, soft_only: bool = False) -> None:
+    _, hard = resource.prlimit(pid, limit)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    resource.prlimit(pid, limit, (most, hard if soft_only else most))
 
 
 def _tool(name: str) -> str:
