@@ -115,8 +115,9 @@ class Toru(Service):
             sys.stderr = sys.__stderr__
             raise
         super().startService()
-        self._announce()
+        # Whoever reads that it listens may send a signal, for which the reactor has to be ready.
         self._reactor.callWhenRunning(self._take_signals)
+        self._reactor.callWhenRunning(self._announce)
 
     def _start(self) -> None:
         config, reactor = self._config, self._reactor

@@ -260,6 +260,7 @@ class FakeSpawner:
         self.processes: list[FakeProcess] = []
         self.limits: list[dict[str, Any]] = []
         self.error: OSError | None = None
+        self.dead_at_once = False
         self._pids = count(1001)
 
     def spawn(
@@ -271,6 +272,8 @@ class FakeSpawner:
         self.processes.append(process)
         self.limits.append(limits)
         protocol.makeConnection(process)
+        if self.dead_at_once:  # as happens on a busy machine
+            process.exit(1, pipes_closed=False)
         return process
 
 

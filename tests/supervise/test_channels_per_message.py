@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -304,6 +305,50 @@ class TestDial:
         assert reactor.built == [protocol, protocol]
         with pytest.raises(ConnectionRefusedError):
             dial(path, protocol)
+
+    def test_is_listening(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        dial = Dialler(Adopting())
+        assert not dial.is_listening(path), "nothing there"
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            assert not dial.is_listening(path), "bound alone"
+            listening.listen(0)
+            assert dial.is_listening(path)
+            assert not dial.is_listening(path[:-1])
+            assert not dial.is_listening(f"{tmp_path.name}/s")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                accepted = listening.accept()[0]
+                client.shutdown(socket.SHUT_RDWR)
+        with accepted:
+            assert not dial.is_listening(path), "closed; a connection from before has the same path"
+
+    def test_is_listening_is_not_noticed(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()
+            assert Dialler(Adopting()).is_listening(path)
+            listening.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+
+    def test_is_listening_under_a_name_that_it_was_not_bound_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Paths of sockets are limited, so some bind where they stand; others bind first and move then."""
+        monkeypatch.chdir(tmp_path)
+        dial = Dialler(Adopting())
+        before = len(os.listdir("/proc/self/fd"))
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("new")
+            listening.listen(0)
+            os.rename("new", "s")
+            assert dial.is_listening(str(tmp_path / "s"))
+            assert dial.is_listening(str(tmp_path / "s")), "its backlog is full of the first"
+        assert not dial.is_listening(str(tmp_path / "s"))
+        assert len(os.listdir("/proc/self/fd")) == before
 
     def test_keeps_no_descriptor_of_its_own(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")

@@ -159,6 +159,17 @@ class TestRoomAmongTheStarters:
 
 
 class TestCrashes:
+    def test_one_that_is_dead_before_anybody_looked(self, tmp_path: Path) -> None:
+        stage = Stage(tmp_path)
+        stage.spawner.dead_at_once = True
+        stage.plugin.begin()
+        stage.process.close_pipes()
+        stage.bury()
+        assert stage.told() == ["started", "crashed", "restarting"]
+        assert stage.state() == "backoff"
+        assert stage.starting.tokens == 4
+        assert len(stage.idle_calls()) == 1, "nothing but the next start"
+
     def test_ten_and_no_more(self, stage: Stage) -> None:
         waits = []
         for _ in range(10):

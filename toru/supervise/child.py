@@ -158,6 +158,8 @@ class Child(ProcessProtocol):
             self._conclude()
             return
         self._listener.started(self)
+        if self._end is not None:
+            return  # dead before anybody looked, and its end is under way
         self._after("slot", _STARTER_SECONDS, self._leave_slot)
         seconds = self._host.supervision.ready_timeout
         self._after("ready", seconds, self.fail, f"it did not get ready within {seconds:g} s")

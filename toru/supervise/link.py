@@ -156,7 +156,7 @@ class Link:
 
     def _settled(self) -> None:
         self._pump()
-        if not self._exchanges:
+        if self.idle:
             self._drained, waiting = [], self._drained
             for waiter in waiting:
                 waiter.callback(None)
@@ -212,19 +212,16 @@ class Link:
                 self._traffic.answered(self.heard_at - began)
                 exchange.waiter.callback(message)
             case Nonsense():
-                self._traffic.failed()
-                exchange.waiter.errback(ProtocolError(message.why))
+                self._fail(exchange, ProtocolError(message.why))
             case Refusal():
-                self._traffic.failed()
-                exchange.waiter.errback(PluginError(message.message))
+                self._fail(exchange, PluginError(message.message))
         self._settled()
         return True
 
     def failed(self, request_id: str, error: ToruError) -> None:
         exchange = self._exchanges.settle(request_id)
         if exchange is not None:
-            self._traffic.failed()
-            exchange.waiter.errback(error)
+            self._fail(exchange, error)
             self._settled()
 
     def lost(self, error: ToruError) -> None:

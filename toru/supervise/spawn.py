@@ -1,8 +1,8 @@
 """Starts processes: each in a session of its own, with a clean environment, dying with the core.
 
 util-linux does what Python cannot do between fork and exec without a copy of the whole core: `setsid`
-makes the session, `setpriv` has the kernel kill the process when the core dies. Each replaces itself with
-the next, so that the process that is left is the plugin's own.
+makes the session, `setpriv` has the kernel kill the process when the core dies, `prlimit` sets limits. Each
+replaces itself with the next, so that the process that is left is the plugin's own.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Spawner:
         self._processes = processes
         self._clock = clock
         self._environment = clean_environment(environ)
-        setsid, setpriv = map(_tool, ("setsid", "setpriv"))
+        setsid, setpriv, self._prlimit = map(_tool, ("setsid", "setpriv", "prlimit"))
         self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--")
         self._nofile = nofile
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -98,7 +98,14 @@ class Spawner:
         resource limits. Raises OSError where the system cannot start a process at all; a command that
         cannot be executed is an exit with code 126 or 127 and a line on standard error.
         """
-        line = [os.fsencode(word) for word in (*self._prefix, *command)]
+        limits = []
+        if nofile is not None:
+            limits.append(f"--nofile={nofile}")
+        if memory_max is not None:
+            limits.append(f"--data={memory_max}")
+        # What the operator set holds from the first instruction on, for one more program to execute.
+        prlimit = (self._prlimit, *limits, "--") if limits else ()
+        line = [os.fsencode(word) for word in (*self._prefix, *prlimit, *command)]
         added = {**self._environment, **environment}
         process = self._processes.spawnProcess(
             protocol,
@@ -107,14 +114,10 @@ class Spawner:
             env={os.fsencode(name): os.fsencode(value) for name, value in added.items()},
             childFDs={0: self._null, 1: "r", 2: "r"},
         )
-        # While it is still one of the two that make it ready, so that the program itself never has others.
-        with suppress(ProcessLookupError):  # a system where the first of them could not be executed
-            if nofile is None:
-                _limit(process.pid, resource.RLIMIT_NOFILE, self._nofile, soft_only=True)
-            else:
-                _limit(process.pid, resource.RLIMIT_NOFILE, nofile)
-            if memory_max is not None:
-                _limit(process.pid, resource.RLIMIT_DATA, memory_max)
+        if nofile is None and process.pid is not None:  # it has none where it is over already
+            with suppress(ProcessLookupError):
+                _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (self._nofile, hard))
         return process
 
     def ask(self, path: Path, environment: Mapping[str, str]) -> Deferred[bytes]:
@@ -129,13 +132,6 @@ class Spawner:
         except OSError as error:
             question.answer.errback(InvalidMetadata(f"cannot be started: {error.strerror}"))
         return question.answer
-
-
-def _limit(pid: int, limit: int, most: int, *, soft_only: bool = False) -> None:
-    _, hard = resource.prlimit(pid, limit)
-    if hard != resource.RLIM_INFINITY:
-        most = min(most, hard)
-    resource.prlimit(pid, limit, (most, hard if soft_only else most))
 
 
 def _tool(name: str) -> str:
