@@ -134,10 +134,8 @@ class Discovery:
         `again`: by hand, so that files that were bad are asked again too.
         """
         if not self._stopped:
-            recalled = self._scan(again)
-            # What is asked now may hold back what is recalled.
-            self._start()
-            for name, answer in recalled.items():
+            # What is recalled is not held back by what is asked now: it was a plugin the last time too.
+            for name, answer in self._scan(again).items():
                 self._settle(name, answer)
             self._proceed()
         if self._stopped or self._idle():
