@@ -58,6 +58,7 @@ class Options(UsageOptions):
             None,
             "Folder of log files (default: /var/log/toru where writable, else <data>/logs).",
         ],
+        ["database", None, None, "Database (default: sqlite:///<data>/toru.db)."],
         ["config", None, None, "File with settings (default: ./toru.toml where there is one)."],
     ]
 

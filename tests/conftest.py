@@ -1,0 +1,25 @@
+"""What holds in all tests: no statement runs on SQLite that PostgreSQL could not run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.portable import watched
+
+
+@pytest.fixture(scope="session")
+def objections_found() -> Iterator[list[str]]:
+    """What there is to object to in the statements that this test executed so far."""
+    with watched() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _portable_statements(objections_found: list[str]) -> Iterator[None]:
+    """Fails the test that executed such a statement."""
+    yield
+    found = list(objections_found)
+    objections_found.clear()
+    assert not found, "\n".join(found)
