@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
+from types import FrameType
 from typing import Any, ClassVar
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError as StillUnderWay, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.tcp import Port
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -32,9 +34,9 @@ from toru.store.enabled import EnabledPlugins
 from toru.store.folders import instance_id, lock_data, prepare
 from toru.store.logfiles import LogFiles
 from toru.supervise import sessions
-from toru.supervise.child import Host
 from toru.supervise.dial import dialler
 from toru.supervise.discovery import Discovery
+from toru.supervise.host import Host
 from toru.supervise.registry import Decision
 from toru.supervise.spawn import Spawner
 from toru.supervise.supervisor import Parts, Supervisor
@@ -43,6 +45,8 @@ from toru.supervise.watch import FolderWatch
 
 # How long requests may take to end once the core stops.
 DRAIN_SECONDS = 10.0
+# Connections of clients that may wait to be accepted.
+_BACKLOG = 1024
 _PLAIN_LOOPBACK = ("http://127.", "http://[::1]:")
 
 
@@ -90,6 +94,7 @@ class Toru(Service):
         self._environ = environ
         self._log = Logger(namespace="toru")
         self._ports: list[IListeningPort] = []
+        self._addresses: list[str] = []
         self._api_url = ""
         self._cannot_listen: StartError | None = None
 
@@ -105,6 +110,8 @@ class Toru(Service):
             sys.stderr = sys.__stderr__
             raise
         super().startService()
+        self._announce()
+        self._reactor.callWhenRunning(self._take_signals)
 
     def _start(self) -> None:
         config, reactor = self._config, self._reactor
@@ -203,11 +210,22 @@ class Toru(Service):
 
     def _listening(self, port: IListeningPort, description: str) -> None:
         self._ports.append(port)
+        if isinstance(port, Port) and "backlog=" not in description:
+            # With Twisted's 50 the kernel turns most of a burst away, to try again in a second or three.
+            port.socket.listen(_BACKLOG)
         url = _url(port, description)
-        self._log.info("toru listens on {address}", address=url or description)
         # Plugins reach the interface here: in plain HTTP, on this machine.
         if url is not None and url.startswith(_PLAIN_LOOPBACK) and not self._api_url:
             self._api_url = url
+        self._addresses.append(url or description)
+        if self.running:  # an endpoint that took its time
+            self._announce()
+
+    def _announce(self) -> None:
+        """Say where, once it is sure that the start goes well."""
+        addresses, self._addresses = self._addresses, []
+        for address in addresses:
+            self._log.info("toru listens on {address}", address=address)
 
     def _not_listening(self, failure: Failure, description: str) -> None:
         reason = getattr(failure.value, "socketError", failure.value)
@@ -215,7 +233,7 @@ class Toru(Service):
             f"cannot listen on {description}: {getattr(reason, 'strerror', None) or reason}; "
             "stop what uses it, or choose another with --listen"
         )
-        if self.running:  # an endpoint that took its time to find out
+        if self.running:
             self._log.critical("{error}", error=self._cannot_listen)
             self._reactor.stop()
 
@@ -224,18 +242,33 @@ class Toru(Service):
     def stopService(self) -> Deferred[None]:
         """Stop accepting, let requests finish, then stop all plugins at once. Leaves no process, no socket."""
         super().stopService()
-        # A second Ctrl-C is an impatient person, and not the error that the reactor would make of it.
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(signum, self._still_stopping)
         return Deferred.fromCoroutine(self._stop())
 
-    def _still_stopping(self, *_: object) -> None:
+    def _take_signals(self) -> None:
+        """Hand the reactor the first signal alone: of a second Ctrl-C it would make an error."""
+        signalled = False
+
+        def first_of(reactors_own: Any) -> Callable[[int, FrameType | None], None]:
+            def handle(signum: int, frame: FrameType | None) -> None:
+                nonlocal signalled
+                if signalled:
+                    self._reactor.callFromThread(self._still_stopping)
+                else:
+                    signalled = True
+                    reactors_own(signum, frame)
+
+            return handle
+
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            reactors_own = signal.getsignal(signum)
+            if callable(reactors_own):
+                signal.signal(signum, first_of(reactors_own))
+
+    def _still_stopping(self) -> None:
         supervision = self._config.supervision
         most = DRAIN_SECONDS + supervision.stop_grace + supervision.term_grace
-        self._reactor.callFromThread(
-            self._log.info,
-            "toru is stopping already: requests and plugins have {most:g} s at most to end",
-            most=most,
+        self._log.info(
+            "toru is stopping already: requests and plugins have {most:g} s at most to end", most=most
         )
 
     async def _stop(self) -> None:

@@ -281,11 +281,10 @@ class Core:
     def events(self, *types: str, plugin: str | None = None) -> list[dict[str, Any]]:
         """What stands in plugin-supervisor.log, of those types where some are named."""
         path = self.folder / "logs" / "plugin-supervisor.log"
-        lines = path.read_text().splitlines() if path.exists() else []
-        events = [json.loads(line) for line in lines]
+        written = path.read_text().rpartition("\n")[0] if path.exists() else ""
         return [
             event
-            for event in events
+            for event in map(json.loads, written.splitlines())
             if (not types or event["type"] in types) and plugin in (None, event["plugin"])
         ]
 
@@ -294,9 +293,10 @@ class Core:
         return [line for line in self.output if all(word in line for word in words)]
 
     def log(self, id: str) -> list[dict[str, Any]]:
-        """A plugin's log records."""
+        """A plugin's log records, as far as they are written."""
         path = self.folder / "logs" / "plugins" / f"{id}.log"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        written = path.read_text().rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in written.splitlines()]
 
     def resident_bytes(self) -> int:
         """Its memory."""

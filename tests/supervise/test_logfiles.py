@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -116,6 +116,18 @@ class Pool:
         call(*args)
 
 
+class SlowPool(Pool):
+    """Does it when the test says so."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Callable[[], None]] = []
+
+    def callInThreadWithCallback(
+        self, done: Callable[[bool, Any], None], work: Callable[..., Any], *args: Any
+    ) -> None:
+        self.jobs.append(lambda: Pool.callInThreadWithCallback(self, done, work, *args))
+
+
 class Files:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -191,6 +203,33 @@ class TestLogFiles:
             files.files.close()
         assert [event["lost"] for event in logged] == [2, 5, 1]
         assert len(files.lines("plugin-supervisor.log")) == 1
+
+    def test_what_comes_during_a_write_is_one_more(self, tmp_path: Path) -> None:
+        pool = SlowPool()
+        files = LogFiles(cast(Any, pool), Clock(), tmp_path, cast(Any, pool))
+        written_ones = [files.write([line(f"p{number % 2}", str(number))]) for number in range(5)]
+        assert len(pool.jobs) == 1
+        pool.jobs.pop()()
+        assert [one.called for one in written_ones] == [True, False, False, False, False]
+        assert len(pool.jobs) == 1
+        pool.jobs.pop()()
+        assert all(one.called for one in written_ones)
+        assert pool.jobs == []
+        written = (tmp_path / "plugins" / "p0.log").read_text().splitlines()
+        assert [json.loads(one)["message"] for one in written] == ["0", "2", "4"]
+
+    def test_a_file_that_fails_holds_no_other_up(self, tmp_path: Path) -> None:
+        pool = SlowPool()
+        files = LogFiles(cast(Any, pool), Clock(), tmp_path, cast(Any, pool))
+        (tmp_path / "plugins" / "bad.log").mkdir(parents=True)
+        files.write([line("first", "1")])
+        for plugin in ("bad", "good"):
+            files.write([line(plugin, "1")])
+        with capturedLogs() as logged:
+            pool.jobs.pop()()
+            pool.jobs.pop()()
+        assert [event["lost"] for event in logged] == [1]
+        assert (tmp_path / "plugins" / "good.log").exists()
 
     def test_it_goes_on_when_the_disk_does(self, files: Files) -> None:
         (files.folder / "plugins").touch()

@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 
 from toru.model import LogRecord
 from toru.supervise import output
-from toru.supervise.output import MOST_LINE, SLICE, TAIL_BYTES, Line, Lines, Output, Stream, record
+from toru.supervise.output import LAST_ERROR_BYTES, MOST_LINE, SLICE, Line, Lines, Output, Stream, record
 
 NOW = "1970-01-01T00:00:00.000Z"
 
@@ -279,18 +279,13 @@ class TestOutput:
         assert [(event["count"], event["plugin"]) for event in logged] == [(2, "hello")]
         assert pipes.calls == ["pause", "resume"]
 
-    def test_tail_prefers_standard_error(self) -> None:
+    def test_the_last_error_is_of_standard_error_alone(self) -> None:
         pipes = Pipes(Sink())
-        assert pipes.output.tail() == []
-        pipes.output.received("stdout", b"".join(b"%d\n" % number for number in range(30)))
-        assert pipes.output.tail() == [str(number) for number in range(10, 30)]
-        pipes.output.received("stderr", b"Traceback\n" + b"\xff" + b"x" * 1000 + b"\nhalf")
-        assert pipes.output.tail() == ["Traceback", "\\xff" + "x" * (TAIL_BYTES - 1)]
+        assert pipes.output.last_error == ""
+        pipes.output.received("stdout", b"all is well\n")
+        assert pipes.output.last_error == ""
+        pipes.output.received("stderr", b"Traceback\n\xff" + b"x" * 2 * LAST_ERROR_BYTES + b"\n\n  \n")
+        assert pipes.output.last_error == "\\xff" + "x" * (LAST_ERROR_BYTES - 1)
+        pipes.output.received("stderr", b"half")
         pipes.output.finish()
-        assert pipes.output.tail()[-1] == "half"
-
-    def test_tail_does_not_wait_for_the_sink(self) -> None:
-        pipes = Pipes(Sink(slow=True))
-        pipes.output.received("stderr", b"one\n")
-        pipes.output.received("stderr", b"two\n")
-        assert pipes.output.tail() == ["one", "two"]
+        assert pipes.output.last_error == "half"

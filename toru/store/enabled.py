@@ -65,5 +65,5 @@ class EnabledPlugins:
             except OSError as error:
                 self._log.error("{file} could not be written: {error}", file=self._file, error=error)
                 raise ToruError(
-                    f"whether `{plugin_id}` is enabled could not be saved: {error.strerror}"
+                    f"Whether '{plugin_id}' is enabled could not be saved: {error.strerror}."
                 ) from error

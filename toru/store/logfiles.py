@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from toru.model import LogRecord
@@ -121,6 +120,9 @@ class LogFiles:
         self._pool = pool
         # Only that thread touches it. The files used last are at the end.
         self._files: dict[str, JsonLinesFile] = {}
+        self._pending: dict[str, list[Struct]] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._writing = False
         self._lost = 0
         self._complain_at = 0.0
 
@@ -130,12 +132,50 @@ class LogFiles:
 
     def append(self, name: str, values: Sequence[Struct]) -> Deferred[None]:
         """Append values as JSON lines to `<name>.log`. Fires once they are in the file, or lost."""
-        writing = deferToThreadPool(self._reactor, self._pool, self._write, name, values)
-        return writing.addErrback(self._failed, len(values))
+        self._pending.setdefault(name, []).extend(values)
+        return self._all_written()
 
     def close(self) -> Deferred[None]:
         """Close all files, after what was handed over is written. The pool must still be running."""
-        return deferToThreadPool(self._reactor, self._pool, self._close).addCallback(self._closed)
+        closing = self._all_written()
+        closing.addCallback(lambda _: deferToThreadPool(self._reactor, self._pool, self._close))
+        return closing.addCallback(self._closed)
+
+    def _all_written(self) -> Deferred[None]:
+        """Fires once everything that was handed over by now is in its file, or lost."""
+        waiter: Deferred[None] = Deferred()
+        self._waiting.append(waiter)
+        if not self._writing:
+            self._write_pending()
+        return waiter
+
+    def _write_pending(self) -> None:
+        """One job for the thread at a time, with all that came while it did the one before."""
+        self._writing = True
+        pending, self._pending = self._pending, {}
+        waiting, self._waiting = self._waiting, []
+        writing = deferToThreadPool(self._reactor, self._pool, self._write_all, pending)
+        writing.addErrback(lambda failure: [(sum(map(len, pending.values())), failure.getErrorMessage())])
+        writing.addCallback(self._written, waiting)
+
+    def _write_all(self, pending: dict[str, list[Struct]]) -> list[tuple[int, str]]:
+        """Returns how many were lost and why: a file that fails is no reason not to write the others."""
+        lost = []
+        for name, values in pending.items():
+            try:
+                self._write(name, values)
+            except OSError as error:
+                lost.append((len(values), str(error)))
+        return lost
+
+    def _written(self, lost: list[tuple[int, str]], waiting: list[Deferred[None]]) -> None:
+        self._writing = False
+        for count, why in lost:
+            self._failed(count, why)
+        if self._waiting:
+            self._write_pending()
+        for waiter in waiting:
+            waiter.callback(None)
 
     def _write(self, name: str, values: Sequence[Struct]) -> None:
         file = self._files.pop(name, None) or JsonLinesFile(self._folder / f"{name}.log")
@@ -149,12 +189,12 @@ class LogFiles:
             file.close()
         self._files.clear()
 
-    def _failed(self, failure: Failure, count: int) -> None:
+    def _failed(self, count: int, why: str) -> None:
         self._lost += count
         now = self._clock.seconds()
         if now >= self._complain_at:
             self._complain_at = now + COMPLAIN_AFTER
-            self._complain(failure.getErrorMessage())
+            self._complain(why)
 
     def _closed(self, _: None) -> None:
         if self._lost:

@@ -5,12 +5,13 @@ A channel carries; which request gets which answer, who may ask and how long it 
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Protocol as Interface
 
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IFileDescriptorReceiver, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.unix import Server as Connection
 from twisted.python.failure import Failure
@@ -22,10 +23,13 @@ from toru.wire.messages import Answer, HttpRequest, Init, Message, Nonsense, Ref
 from toru.wire.protocol1 import LengthPrefixed
 from toru.wire.protocol2 import JsonLines
 
-# A plugin that says more than that in one read without having been asked is read on only after a pause,
-# so that a flood costs other plugins at most a tenth of the time.
+# A plugin that says more than that in one read without having been asked, messages or bytes, is read on
+# only after a pause, so that a flood costs other plugins at most a tenth of the time.
 _UNASKED_AT_ONCE = 200
+_UNASKED_BYTES = 32 * 1024
 _PAUSE_SECONDS = 0.05
+# How often a connection is tried that the plugin's backlog has no room for.
+_AGAIN_SECONDS = 0.05
 
 
 class Owner(Interface):
@@ -71,15 +75,24 @@ class Channel(Interface):
         """Say nothing more, hear nothing more."""
 
 
+@implementer(IFileDescriptorReceiver)
+class _Connection(Protocol):
+    """A connection to a plugin."""
+
+    transport: Connection
+
+    def fileDescriptorReceived(self, descriptor: int) -> None:
+        """A Unix socket can carry open files. Nobody asked for any, and unclosed ones would fill our table."""
+        os.close(descriptor)
+
+
 @implementer(IPushProducer)
-class Multiplexed(Protocol):
+class Multiplexed(_Connection):
     """Protocol 2: one connection for many requests at once.
 
     It is its transport's producer so as to learn when the plugin stops reading: then nothing more is
     written, and what the transport holds stays within one message over its own buffer.
     """
-
-    transport: Connection
 
     def __init__(self, codec: JsonLines, init: Init, owner: Owner, clock: IReactorTime, *, cancel: bool):
         """`cancel`: whether the plugin declares that capability."""
@@ -120,17 +133,18 @@ class Multiplexed(Protocol):
             self.transport.write(frame)
 
     def dataReceived(self, data: bytes) -> None:
-        unasked = 0
+        unasked = size = 0
         try:
             for frame in self._framer.feed(data):
                 if not self.owner.received(self._codec.decode(frame)):
                     unasked += 1
+                    size += len(frame)
                 if self._over:
                     return
         except ProtocolError as error:
             self._end(error)
             return
-        if unasked > _UNASKED_AT_ONCE or self.owner.choked:
+        if unasked > _UNASKED_AT_ONCE or size > _UNASKED_BYTES or self.owner.choked:
             self.transport.pauseProducing()
             self._pause = self._clock.callLater(_PAUSE_SECONDS, self._read_on)
 
@@ -178,7 +192,9 @@ class Multiplexed(Protocol):
 class PerMessage:
     """Protocol 1: connect, send one message, read its answer where it has one, close."""
 
-    def __init__(self, codec: LengthPrefixed, path: str, init: Init, owner: Owner, dial: Dial):
+    def __init__(
+        self, codec: LengthPrefixed, path: str, init: Init, owner: Owner, dial: Dial, clock: IReactorTime
+    ):
         """Raises OSError where the socket does not take the connection that carries `init`."""
         self.owner = owner
         self.can_send = True
@@ -187,6 +203,7 @@ class PerMessage:
         self._path = path
         self._init = init
         self._dial = dial
+        self._clock = clock
         self._calls: dict[str, _Call] = {}
         self._over = False
         dial(path, _Notice(codec.init(init)))
@@ -195,8 +212,15 @@ class PerMessage:
         call = _Call(self._codec, self._codec.request(request_id, request))
         self._calls[request_id] = call
         call.done.addCallbacks(partial(self._answered, request_id), partial(self._failed, request_id))
+        self._bring(call)
+
+    def _bring(self, call: _Call) -> None:
         try:
             self._dial(self._path, call)
+        except BlockingIOError:
+            # It is busy with as many as it lets wait: its backlog may be as short as one.
+            self.answering = False
+            call.later = self._clock.callLater(_AGAIN_SECONDS, self._bring, call)
         except OSError as error:
             self.answering = False
             call.done.errback(LinkLost(f"the plugin's socket takes no connection: {error.strerror}"))
@@ -242,10 +266,8 @@ class PerMessage:
             call.abort()
 
 
-class _Notice(Protocol):
+class _Notice(_Connection):
     """A connection that says one thing and is closed."""
-
-    transport: Connection
 
     def __init__(self, frame: bytes) -> None:
         self._frame = frame
@@ -255,10 +277,10 @@ class _Notice(Protocol):
         self.transport.loseConnection()
 
 
-class _Call(Protocol):
+class _Call(_Connection):
     """A connection that asks one thing. `done` fires once it is closed: what counts is open connections."""
 
-    transport: Connection
+    later: IDelayedCall | None = None
 
     def __init__(self, codec: LengthPrefixed, frame: bytes) -> None:
         self.done: Deferred[Answer | Nonsense | Refusal] = Deferred()
@@ -279,6 +301,9 @@ class _Call(Protocol):
         """Nobody waits any more."""
         if self.transport is not None:
             self.transport.abortConnection()
+        elif self.later is not None:
+            self.later.cancel()
+            self.connectionLost()
 
     def dataReceived(self, data: bytes) -> None:
         if self._heard:
@@ -289,7 +314,8 @@ class _Call(Protocol):
                 if isinstance(message, (Answer, Nonsense, Refusal)):
                     self._heard = True
                     self._result = message
-                    self.transport.loseConnection()
+                    # Not after the rest of the request: one that answers early may never read it.
+                    self.transport.abortConnection()
                     return
                 self._others += 1
                 if self._others > _UNASKED_AT_ONCE:

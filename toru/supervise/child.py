@@ -7,38 +7,32 @@ import secrets
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
-from typing import Literal, Protocol as Interface
+from typing import Protocol as Interface
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.process import Process
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.config import PluginSettings, Supervision
 from toru.errors import LinkLost
-from toru.model import Exit, LogRecord, PluginMetadata
+from toru.model import Exit, LogRecord, Protocol
 from toru.supervise import sessions
 from toru.supervise.backoff import poll_delay
 from toru.supervise.channels import Channel, Multiplexed, Owner, PerMessage
-from toru.supervise.dial import Dial
 from toru.supervise.health import Health
+from toru.supervise.host import Host, Recipe
 from toru.supervise.link import Link
-from toru.supervise.output import LogSink, Output
-from toru.supervise.probe import Probe
-from toru.supervise.spawn import Spawner, describe_end
+from toru.supervise.output import Output
+from toru.supervise.probe import PROBE_SECONDS, Probe
+from toru.supervise.spawn import describe_end
 from toru.supervise.traffic import TrafficCounter
 from toru.wire.messages import Init, Log, rfc3339
 from toru.wire.protocol1 import LengthPrefixed
 from toru.wire.protocol2 import JsonLines
-
-Framing = Literal["1", "2"]
 
 CONCURRENCY = {"1": 1, "2": 64}
 # How long a process's last words are waited for once it is dead, before its end is told.
@@ -49,38 +43,6 @@ _BURY_SECONDS, _BURY_TRIES = 0.01, 200
 _PIPES_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Host:
-    """What every process needs of the core. One for the whole core."""
-
-    clock: IReactorTime
-    spawner: Spawner
-    dial: Dial
-    sink: LogSink
-    starting: DeferredSemaphore
-    supervision: Supervision
-    request_timeout: float
-    max_message_bytes: int
-    run: Path
-    instance_id: str
-    api_url: Callable[[], str]
-    socket_numbers: count[int]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What one start of a plugin needs: what runs, how, and in which framings it may be spoken to.
-
-    `framings` are tried in that order where `probe` is set; else there is one, and it is known.
-    """
-
-    path: Path
-    metadata: PluginMetadata
-    settings: PluginSettings
-    framings: tuple[Framing, ...]
-    probe: bool
-
-
 class Listener(Interface):
     """What a child tells; each with itself, since a plugin may have two for a while."""
 
@@ -88,9 +50,9 @@ class Listener(Interface):
         """It has a process."""
 
     def ready(self, child: Child) -> None:
-        """Its socket is there and took our connection."""
+        """Its socket took our connection, and it is known what it speaks."""
 
-    def framed(self, child: Child, framing: Framing, sure: bool) -> None:
+    def framed(self, child: Child, framing: Protocol, sure: bool) -> None:
         """It was found out what it speaks; not `sure` where nothing was answered and it was assumed."""
 
     def unhealthy(self, child: Child, why: str) -> None:
@@ -110,7 +72,7 @@ class Child(ProcessProtocol):
         self.pid: int | None = None
         self.started_at: float | None = None
         self.ready_at: float | None = None
-        self.probing: Framing | None = None
+        self.probing: Protocol | None = None
         self.socket_path = os.fspath(host.run / f"{recipe.metadata.id[:12]}.{next(host.socket_numbers)}.sock")
         self.link = Link(
             recipe.metadata.id,
@@ -143,9 +105,7 @@ class Child(ProcessProtocol):
     @property
     def healthy(self) -> bool:
         """Whether it is alive and answers, as far as is known."""
-        if self.ready_at is None or self._end is not None:
-            return False
-        return self.probing is not None or self._health.good
+        return self.ready_at is not None and self._end is None and self._health.good
 
     # -- starting
 
@@ -216,32 +176,40 @@ class Child(ProcessProtocol):
         framings = self.recipe.framings
         if not self.recipe.probe:
             channel = await self._connection(framings[0], self.link)
-            self._connected()
+            self._leave_slot()
             self._open(framings[0], channel)
             return
         for framing in framings:
             probe = Probe()
             channel = await self._connection(framing, probe)
-            self._connected()
-            self.probing = framing
+            self._leave_slot()
+            # A death is put down to what was asked first: one that dies of it may do so when the connection is
+            # closed on it, and the next question is on its way already.
+            self.probing = self.probing or framing
             if await probe.ask(channel, self._host.clock):
                 self.probing = None
                 self._listener.framed(self, framing, True)
                 self._open(framing, channel)
                 return
             channel.close()
+        # The last question may be unanswered because the process is dying of the one before.
+        await deferLater(self._host.clock, PROBE_SECONDS)
         self.probing = None
         self._listener.framed(self, "2", False)
         self._open("2", None)
 
-    def _open(self, framing: Framing, channel: Channel | None) -> None:
+    def _open(self, framing: Protocol, channel: Channel | None) -> None:
         metadata, settings = self.recipe.metadata, self.recipe.settings
         concurrency = settings.concurrency or metadata.concurrency or CONCURRENCY[framing]
         self._health.pings = framing == "2" and "ping" in metadata.capabilities
         self.link.open(lambda owner: self._connect(framing, owner), concurrency, channel)
+        self.ready_at = self._host.clock.seconds()
+        self._cancel("ready")
         self._health.start(self._host.supervision.health_interval)
+        # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
+        self._after("tell", 0, self._listener.ready, self)
 
-    async def _connection(self, framing: Framing, owner: Owner) -> Channel:
+    async def _connection(self, framing: Protocol, owner: Owner) -> Channel:
         """The first connection that the socket takes."""
         began = self._host.clock.seconds()
         while True:
@@ -250,10 +218,12 @@ class Child(ProcessProtocol):
                     return self._connect(framing, owner)
             await deferLater(self._host.clock, poll_delay(self._host.clock.seconds() - began))
 
-    def _connect(self, framing: Framing, owner: Owner) -> Channel:
+    def _connect(self, framing: Protocol, owner: Owner) -> Channel:
         limit = self._host.max_message_bytes
         if framing == "1":
-            return PerMessage(LengthPrefixed(limit), self.socket_path, self._init, owner, self._host.dial)
+            return PerMessage(
+                LengthPrefixed(limit), self.socket_path, self._init, owner, self._host.dial, self._host.clock
+            )
         channel = Multiplexed(
             JsonLines(limit),
             self._init,
@@ -263,15 +233,6 @@ class Child(ProcessProtocol):
         )
         self._host.dial(self.socket_path, channel)
         return channel
-
-    def _connected(self) -> None:
-        if self.ready_at is not None:
-            return
-        self.ready_at = self._host.clock.seconds()
-        self._cancel("ready")
-        self._leave_slot()
-        # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
-        self._after("tell", 0, self._listener.ready, self)
 
     def _leave_slot(self) -> None:
         if self._holds_slot:
@@ -405,8 +366,8 @@ class Child(ProcessProtocol):
         if self._end is None:
             detail = self._why or "it was not started"
         else:
-            last = self._output.tail()[-1:] if self._output else []
-            detail = ": ".join([*([self._why] if self._why else []), ended, *last])
+            last_error = self._output.last_error if self._output is not None else ""
+            detail = ": ".join(part for part in (self._why, ended, last_error) if part)
         self._listener.exited(
             self, Exit(at=rfc3339(self._host.clock.seconds()), code=code, signal=name, detail=detail)
         )

@@ -66,7 +66,9 @@ class Health:
         if not self._link.answering:
             # What it did not take may have been one of too many at once; nobody may ask again for hours.
             self._link.ping()
-        self._unanswered = 0 if self._link.answering else self._unanswered + 1
+        # A socket that is too busy to take a request has requests in flight, and those time out first.
+        answering = self._link.answering or self._link.in_flight > 0
+        self._unanswered = 0 if answering else self._unanswered + 1
         if self._unanswered > MISSES_ALLOWED:
             return "its socket does not answer"
         if self.pings and self._ping() > MISSES_ALLOWED:

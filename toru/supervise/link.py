@@ -103,7 +103,7 @@ class Link:
         fits into no message.
         """
         if self._closed:
-            return fail(PluginUnavailable("the plugin is not running", retry_after=1))
+            return fail(PluginUnavailable("The plugin is not running.", retry_after=1))
         request_id = str(next(self._ids))
         waiter: Waiter = Deferred(lambda _: self._cancelled(request_id))
         began = self._clock.seconds()

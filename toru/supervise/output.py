@@ -21,9 +21,8 @@ Stream = Literal["stdout", "stderr"]
 MOST_LINE = 64 * 1024
 # Lines that become records in one turn of the reactor.
 SLICE = 200
-# Lines, and bytes of each, that are kept for the report of a crash.
-TAIL_LINES = 20
-TAIL_BYTES = 500
+# How much of the last line on standard error is kept for the report of a crash.
+LAST_ERROR_BYTES = 500
 
 _DEFAULT_LEVEL: dict[LogStream, LogLevel] = {"stdout": "info", "stderr": "warn", "file": "info"}
 _LEVELS: dict[str, LogLevel] = {
@@ -179,10 +178,7 @@ class Output:
         self._pause = pause
         self._resume = resume
         self._lines: dict[Stream, Lines] = {"stdout": Lines(), "stderr": Lines()}
-        self._tails: dict[Stream, deque[bytes]] = {
-            "stdout": deque(maxlen=TAIL_LINES),
-            "stderr": deque(maxlen=TAIL_LINES),
-        }
+        self._last_error = b""
         self._pending: deque[tuple[Line, Stream, str]] = deque()
         self._busy = False
         self._paused = False
@@ -204,14 +200,17 @@ class Output:
         self._waiting.add(waiter)
         return waiter
 
-    def tail(self) -> list[str]:
-        """The last 20 lines of standard error, of standard output where there are none; long ones shortened."""
-        return [_text(content) for content in self._tails["stderr"] or self._tails["stdout"]]
+    @property
+    def last_error(self) -> str:
+        """The last line on standard error that says something, shortened; empty where there was none."""
+        return _text(self._last_error)
 
     def _take(self, stream: Stream, lines: Sequence[Line]) -> None:
         if not lines:
             return
-        self._tails[stream].extend(line.content[:TAIL_BYTES] for line in lines[-TAIL_LINES:])
+        if stream == "stderr":
+            said = (line.content for line in reversed(lines) if line.content.strip())
+            self._last_error = next(said, self._last_error)[:LAST_ERROR_BYTES]
         timestamp = rfc3339(self._clock.seconds())
         self._pending.extend((line, stream, timestamp) for line in lines)
         if not self._busy:

@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
-from toru.model import Event, EventType, Exit, Health, PluginStatus, State, Usage
+from toru.model import Event, EventType, Exit, Health, PluginStatus, Protocol, State, Usage
 from toru.supervise.backoff import counted_crashes, restart_delay
-from toru.supervise.child import Child, Framing, Host, Recipe
+from toru.supervise.child import Child
+from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
 from toru.supervise.registry import Found
 from toru.supervise.traffic import TrafficCounter
@@ -24,7 +25,8 @@ from toru.wire.messages import Answer, HttpRequest, rfc3339
 
 _make_life = make_lifecycle()
 # What a plugin that does not say is asked in, in that order.
-_FRAMINGS: tuple[Framing, ...] = ("2", "1")
+_FRAMINGS: tuple[Protocol, ...] = ("2", "1")
+_UNAVAILABLE = {"backoff": "crashed, and will be restarted", "stopped": "is not running"}
 _ON_THE_WAY = ("starting", "stopping", "stopped")
 
 
@@ -36,7 +38,7 @@ class Office:
     """Something happened."""
     gave_up: Callable[[Plugin], None]
     """It crashed once too often: it is to be remembered as disabled."""
-    framed: Callable[[Found, Framing], None]
+    framed: Callable[[Found, Protocol], None]
     """What this version of its file speaks is known now."""
     usage: Callable[[int], Usage | None]
     """What the process with that pid costs."""
@@ -66,8 +68,8 @@ class Plugin:
         self._last_exit: Exit | None = None
         self._problem: str | None = None
         self.broken_file: str | None = None
-        self._framing: Framing | None = None
-        self._killed_by: set[Framing] = set()
+        self._framing: Protocol | None = None
+        self._killed_by: set[Protocol] = set()
         self._succession: list[Deferred[None]] = []
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._log = Logger(namespace="toru.plugin")
@@ -92,10 +94,8 @@ class Plugin:
         wait = 1
         if self._core.backoff is not None:
             wait = max(math.ceil(self._core.backoff.getTime() - self._host.clock.seconds()), 1)
-        said = {"backoff": "crashed and will be restarted", "stopped": "not running"}.get(
-            self.state, self.state
-        )
-        return fail(PluginUnavailable(f"the plugin `{self.id}` is {said}", retry_after=wait))
+        is_ = _UNAVAILABLE.get(self.state, f"is {self.state}")
+        return fail(PluginUnavailable(f"The plugin '{self.id}' {is_}.", retry_after=wait))
 
     def begin(self) -> None:
         """Take up the state that it was left in: up where it is enabled."""
@@ -122,7 +122,7 @@ class Plugin:
             self.enabled = False
             self._problem = None
             self.tell("disabled")
-        self._drop_successor("it was disabled")
+        self._end_others("it was disabled")
         self._life.disable()
 
         def gone() -> bool:
@@ -134,9 +134,7 @@ class Plugin:
     def stop(self) -> Deferred[None]:
         """Have it down for good. Fires when nothing of it is left."""
         self._ending = True
-        self._drop_successor("it was stopped")
-        for child in list(self._leaving):
-            child.stop()
+        self._end_others("it was stopped")
         self._life.stop()
         return self._when(lambda: self.state in ("stopped", "disabled") and not self._leaving)
 
@@ -146,12 +144,12 @@ class Plugin:
         Fails with PluginDisabled, or RestartFailed where the new process did not get ready.
         """
         if not self.enabled:
-            return fail(PluginDisabled(f"the plugin `{self.id}` is disabled: enable it instead"))
+            return fail(PluginDisabled(f"The plugin '{self.id}' is disabled: enable it instead."))
         if self.state == "running" and self._settings.restart == "overlap":
-            if self._successor is None:
-                self._start_successor()
             waiter: Deferred[None] = Deferred()
             self._succession.append(waiter)
+            if self._successor is None:
+                self._start_successor()
             return waiter
         if self.state in ("starting", "running"):
             self._life.stop()
@@ -167,7 +165,7 @@ class Plugin:
             raise self._restart_failed(self._problem or f"the plugin is {self.state}")
 
     def _restart_failed(self, why: str) -> RestartFailed:
-        return RestartFailed(f"the new process of `{self.id}` did not get ready: {why}")
+        return RestartFailed(f"The new process of '{self.id}' did not get ready: {why}")
 
     def update(self, found: Found) -> None:
         """Its file changed: have the new version run in place of the old one."""
@@ -207,9 +205,6 @@ class Plugin:
             old.retire()
         self._problem = None
         self.tell("upgraded", version=self.found.metadata.version)
-        self._succession, waiting = [], self._succession
-        for waiter in waiting:
-            waiter.callback(None)
 
     def drop_successor(self) -> None:
         self._drop_successor("the plugin was stopped meanwhile")
@@ -230,7 +225,7 @@ class Plugin:
         return delay
 
     def gave_up(self) -> None:
-        self._drop_successor("it was disabled")
+        self._end_others("it was disabled")
         self.tell("disabled-after-crashes", crashes=self._crashes)
         self._office.gave_up(self)
 
@@ -248,11 +243,14 @@ class Plugin:
         self.tell("ready", pid=child.pid)
         if child is self._successor:
             self._life.succeeded()
+            self._succession, waiting = [], self._succession
+            for waiter in waiting:
+                waiter.callback(None)
         elif child is self._child:
             self._problem = None
             self._life.ready()
 
-    def framed(self, child: Child, framing: Framing, sure: bool) -> None:
+    def framed(self, child: Child, framing: Protocol, sure: bool) -> None:
         self._framing = framing
         if sure:
             self._office.framed(self.found, framing)
@@ -295,6 +293,8 @@ class Plugin:
         if framing is None or framing in self._killed_by:
             return False
         self._killed_by.add(framing)
+        if len(self._killed_by) == len(_FRAMINGS):
+            self.framed(child, _FRAMINGS[0], False)
         return True
 
     # -- inside
@@ -316,6 +316,12 @@ class Plugin:
         self._succession, waiting = [], self._succession
         for waiter in waiting:
             waiter.errback(self._restart_failed(why))
+
+    def _end_others(self, why: str) -> None:
+        """End what runs beside the process: what was to take over, and what still answers old requests."""
+        self._drop_successor(why)
+        for child in list(self._leaving):
+            child.stop()
 
     def _drop_successor(self, why: str) -> None:
         if self._successor is not None:
@@ -352,7 +358,9 @@ class Plugin:
 
     def status(self) -> PluginStatus:
         """Everything that `GET /api/plugins/:id` shows."""
-        metadata, child, now = self.found.metadata, self._child, self._host.clock.seconds()
+        child, now = self._child, self._host.clock.seconds()
+        # Of what runs: a new version of the file may not have come up, or not yet.
+        metadata = child.recipe.metadata if child is not None else self.found.metadata
         pid = self.pid
         started = child.started_at if child is not None else None
         health: Health = "unhealthy"

@@ -13,10 +13,10 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import CoreStopping, PluginNotFound, RouteNotFound
-from toru.model import Event, PluginStatus, Problem, Rescan
+from toru.model import Event, PluginStatus, Problem, Protocol, Rescan
 from toru.store.enabled import EnabledPlugins
-from toru.supervise.child import Framing, Host
 from toru.supervise.discovery import Discovery
+from toru.supervise.host import Host
 from toru.supervise.plugin import Office, Plugin
 from toru.supervise.registry import Decision, Found, difference
 from toru.supervise.usage import UsageSampler
@@ -66,7 +66,7 @@ class Supervisor:
         """The enabled plugin whose route is `/segment`. Raises RouteNotFound."""
         plugin = self._routes.get(segment)
         if plugin is None or not plugin.enabled:
-            raise RouteNotFound(f"no enabled plugin has the route `/{segment}`")
+            raise RouteNotFound(f"No enabled plugin has the route '/{segment}'.")
         return plugin
 
     def get(self, id: str) -> PluginStatus:
@@ -109,12 +109,12 @@ class Supervisor:
     def _plugin(self, id: str) -> Plugin:
         plugin = self._plugins.get(id)
         if plugin is None:
-            raise PluginNotFound(f"there is no plugin `{id}`")
+            raise PluginNotFound(f"There is no plugin '{id}'.")
         return plugin
 
     def _plugin_to_change(self, id: str) -> Plugin:
         if self._stopping:
-            raise CoreStopping("toru is stopping, and starts and stops nothing any more")
+            raise CoreStopping("toru is stopping, and starts and stops nothing any more.")
         return self._plugin(id)
 
     # -- what the folder holds
@@ -197,7 +197,7 @@ class Supervisor:
         # Said already, by whoever could not write. It is disabled for as long as this core runs.
         failure.trap(Exception)
 
-    def _framed(self, found: Found, framing: Framing) -> None:
+    def _framed(self, found: Found, framing: Protocol) -> None:
         self._discovery.remember_framing(found.path, found.stamp, framing)
 
     def list(self) -> Sequence[PluginStatus]:

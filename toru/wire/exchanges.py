@@ -76,11 +76,11 @@ class Exchanges(Generic[R, T]):
             raise ValueError(f"{exchange.request_id!r} is being asked already")
         if len(self._live) >= self.concurrency + self._max_waiting:
             raise PluginBusy(
-                f"the plugin is busy: {self._max_waiting:,} requests wait for it already", retry_after=1
+                f"The plugin is busy: {self._max_waiting:,} requests wait for it already.", retry_after=1
             )
         if self._live and self._bytes + exchange.size > self._max_bytes:
             raise PluginBusy(
-                f"the plugin is busy: the requests that it has not answered hold {self._bytes:,} bytes",
+                f"The plugin is busy: the requests that it has not answered hold {self._bytes:,} bytes.",
                 retry_after=1,
             )
         self._live[exchange.request_id] = self._waiting[exchange.request_id] = exchange
