@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Engine, TextClause, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.ddl import ExecutableDDLElement
@@ -22,7 +21,9 @@ FUNCTIONS = frozenset({"coalesce", "count", "length", "lower", "max", "min", "su
 # Where the engine itself begins a transaction, and where SQLAlchemy asks SQLite for its tables.
 OF_THE_ENGINE = re.compile(r"BEGIN|PRAGMA |SELECT .* FROM .*sqlite_master")
 
-_POSTGRESQL: Dialect = postgresql.dialect()
+# What it makes is untyped.
+_DIALECTS: Any = postgresql
+_POSTGRESQL = _DIALECTS.dialect()
 
 
 def objections(statement: ClauseElement, names: list[str] | None = None) -> list[str]:
@@ -30,7 +31,7 @@ def objections(statement: ClauseElement, names: list[str] | None = None) -> list
     if isinstance(statement, sqlite.Insert):
         return [f"the insert is SQLite's own: {statement.table}"]
     found = []
-    keys = {} if isinstance(statement, ExecutableDDLElement) else {"column_keys": names}
+    keys: dict[str, Any] = {} if isinstance(statement, ExecutableDDLElement) else {"column_keys": names}
     try:
         shown = str(statement.compile(dialect=_POSTGRESQL, **keys))
     except CompileError as error:

@@ -19,6 +19,7 @@ ToruError
  ├─ UserExists                409  another account has this name
  ├─ Conflict                  409  what the caller relied on does not hold (any more)
  ├─ BodyTooLarge              413  the request body is over `max_body_bytes`
+ ├─ UnsupportedMediaType      415  a body that says that it is no JSON
  ├─ TooManyFailures           429  after failed sign-ins one has to wait
  ├─ TooLong                   413  a key or a value is longer than it may be
  ├─ PluginFailure             502  the plugin did not give a usable answer
@@ -195,6 +196,14 @@ class BodyTooLarge(ToruError):
     status = 413
     code = "body-too-large"
     title = "Body too large"
+
+
+class UnsupportedMediaType(ToruError):
+    """The body says that it is something else than JSON."""
+
+    status = 415
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
 
 
 class TooManyFailures(ToruError):

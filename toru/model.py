@@ -88,8 +88,16 @@ class Traffic(Struct, frozen=True):
     latency_ms: Latency
 
 
-class PluginStatus(Struct, frozen=True):
-    """A plugin as `GET /api/plugins` shows it. Times are RFC 3339 in UTC, durations seconds."""
+class Figures(Struct, frozen=True, gc=False):
+    """What a plugin cost and did at one moment. `timestamp` is RFC 3339 in UTC; `usage` is None where nothing runs."""
+
+    timestamp: str
+    usage: Usage | None
+    traffic: Traffic
+
+
+class PluginSummary(Struct, frozen=True):
+    """A plugin as `GET /api/plugins` shows it to who is no admin. Times are RFC 3339 in UTC, durations seconds."""
 
     id: str
     name: str
@@ -104,17 +112,22 @@ class PluginStatus(Struct, frozen=True):
     state: State
     running: bool
     health: Health
-    pid: int | None
-    socket_path: str | None
     started_at: str | None
     uptime_seconds: float | None
     restarts: int
     consecutive_crashes: int
     next_restart_at: str | None
-    last_exit: Exit | None
     problem: str | None
-    usage: Usage | None
     traffic: Traffic
+
+
+class PluginStatus(PluginSummary, frozen=True):
+    """A plugin as an admin sees it."""
+
+    pid: int | None
+    socket_path: str | None
+    last_exit: Exit | None
+    usage: Usage | None
 
 
 class Problem(Struct, frozen=True):

@@ -133,6 +133,7 @@ class Sender:
         self._clock = clock
         self._post = post
         self._failing = False
+        self._stopping = False
         self._running: Deferred[None] = succeed(None)
         self._waiter: Deferred[None] | None = None
         self._woken = False
@@ -147,6 +148,7 @@ class Sender:
 
     def stop(self) -> Deferred[None]:
         """Fires when nothing is sent any more."""
+        self._stopping = True
         self._running.cancel()
         return self._running
 
@@ -201,7 +203,9 @@ class Sender:
             raise
         except TookTooLong:
             return f"no answer within {ANSWER_WITHIN:g} s"
-        except Exception as error:  # noqa: BLE001  what goes wrong with one receiver must not end the sending
+        except Exception as error:
+            if self._stopping:  # a request that is cancelled tells so in errors of its own
+                raise CancelledError from error
             return describe(error)
         return None if 200 <= status < 300 else f"it answered with status {status}"
 

@@ -11,7 +11,7 @@ from toru.access.admin import settle_admin
 from toru.access.passwords import Hasher, broken_rules
 from toru.errors import StartError
 from toru.model import User
-from toru.store.accounts import Credentials
+from toru.store.accounttable import Credentials
 
 HASHER = Hasher(profiles.CHEAPEST)
 GOOD = "Correct-h0rse"

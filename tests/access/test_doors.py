@@ -34,7 +34,8 @@ from toru.errors import (
     WrongPassword,
 )
 from toru.model import Principal
-from toru.store.accounts import Accounts, AdminAccount, Keys, read_keys, recent_failures
+from toru.store.accounts import Accounts
+from toru.store.accounttable import AdminAccount, Keys, read_keys, recent_failures
 from toru.store.database import Database
 
 GOOD, BETTER = "Correct-h0rse", "Battery-5taple"
@@ -246,6 +247,23 @@ async def test_a_stolen_session_cannot_guess_the_password_for_ever(tmp_path: Pat
 
 
 @in_reactor
+async def test_of_two_new_passwords_at_once_one_holds(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        _, session = await here.ann()
+        cookie = session.session.reveal().encode()
+        new = [f"{BETTER}{number}" for number in range(2)]
+        changes = [here.doors.change_password(session.principal, cookie, GOOD, each, HERE) for each in new]
+        outcomes = await DeferredList(changes, consumeErrors=True)
+        # Which of them comes first is up to the threads.
+        assert sorted(good for good, _ in outcomes) == [False, True]
+        for password, (good, failure) in zip(new, outcomes, strict=True):
+            if good:
+                assert await here.doors.sign_in("ann", password, HERE)
+            else:
+                assert cast(Any, failure).type is WrongPassword
+
+
+@in_reactor
 async def test_an_admin_sets_a_password(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         id, session = await here.ann()
@@ -454,7 +472,9 @@ async def test_an_old_hash_is_renewed_at_the_next_sign_in(tmp_path: Path) -> Non
     async with world(tmp_path, newer) as here:
         assert old is not None
         assert newer.is_outdated(old.password_hash)
-        assert here.who(await here.doors.sign_in("ann", GOOD, HERE))
+        # Both see the old hash, and only one of them finds it still there.
+        for session in await gatherResults([here.doors.sign_in("ann", GOOD, HERE) for _ in range(2)]):
+            assert here.who(session)
         new = await here.accounts.credentials("ann")
         assert new is not None
         assert not newer.is_outdated(new.password_hash)

@@ -8,7 +8,7 @@ import pytest
 
 from toru.access.secret import Keyring, PluginTokens, Secret, digest, new_secret, own_token
 from toru.model import Principal
-from toru.store.accounts import Key
+from toru.store.accounttable import Key
 
 ANN = Principal("client", "1", "ann", "Ann", "session")
 BOB = Principal("client", "2", "bob", "Bob", "session")

@@ -115,7 +115,10 @@ def test_as_a_daemon(folder: Path) -> None:
     try:
         assert ended.returncode == 0
         assert ended.stderr == ""
-        (address,) = [line.split()[-1] for line in log.read_text().splitlines() if "toru listens on" in line]
+        (line,) = wait_for(
+            lambda: [line for line in log.read_text().splitlines() if "toru listens on" in line]
+        )
+        address = line.split()[-1]
         with urllib.request.urlopen(f"{address}/api/health", timeout=PATIENCE) as answer:
             assert answer.read() == b'{"status":"ok"}'
         os.kill(pid, signal.SIGTERM)

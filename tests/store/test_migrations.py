@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -12,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, column, create_engine, select, table
+from sqlalchemy import Connection, Engine, String, column, create_engine, select, table
 
 from toru.store import migrations
 from toru.store.schema import metadata
@@ -41,7 +42,9 @@ def test_they_make_what_the_schema_says(engine: Engine) -> None:
 
 def details(connection: Connection) -> dict[str, list[str]]:
     """The parts of each table and index, among them those that the comparison of Alembic does not look at."""
-    made = select(column("name"), column("sql")).select_from(table("sqlite_master"))
+    made: Any = select(column("name", String), column("sql", String)).select_from(
+        table("sqlite_master")
+    )
     made = made.where(column("sql").is_not(None), ~column("name").startswith("sqlite_"))
     return {
         name: sorted(line.strip().rstrip(",") for line in sql.splitlines())

@@ -1,26 +1,15 @@
-"""What tests of the store share: coroutines as tests, and a writer that is kept busy."""
+"""A writer that is kept busy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Event
 from types import TracebackType
-from typing import Any, TypeVar
 
-import pytest_twisted
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
 from toru.store.database import Database
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def in_reactor(test: F) -> F:
-    """Run a coroutine as a test (pytest-twisted's own decorator has no types)."""
-    decorated: F = pytest_twisted.ensureDeferred(test)
-    return decorated
 
 
 class Busy(AbstractContextManager["Busy"]):

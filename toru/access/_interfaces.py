@@ -7,7 +7,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 
 from toru.model import ApiToken, TokenRole, User
-from toru.store.accounts import Credentials, Keys
+from toru.store.accounttable import Credentials, Keys
 
 
 class Accounts(Protocol):

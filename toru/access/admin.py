@@ -10,7 +10,7 @@ from toru.access.names import USERNAME_RULE, is_username
 from toru.access.passwords import Hasher, broken_rules, made_up_password
 from toru.access.secret import Secret
 from toru.errors import StartError
-from toru.store.accounts import Credentials
+from toru.store.accounttable import Credentials
 
 DEFAULT_USERNAME = "admin"
 

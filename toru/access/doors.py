@@ -28,7 +28,7 @@ from toru.errors import (
     WrongPassword,
 )
 from toru.model import ApiToken, Principal, TokenRole, User
-from toru.store.accounts import Credentials, Key, Keys, principal_of, principal_of_token
+from toru.store.accounttable import Credentials, Key, Keys, principal_of, principal_of_token
 
 T = TypeVar("T")
 
@@ -123,7 +123,8 @@ class Doors:
         opening = self._accounts.open_session(found, new_hash, key.digest, key.expires_at, address)
         gone = await _shielded(opening.addCallback(self._opened, key))
         if gone is None:
-            raise wrong
+            # Somebody changed the account meanwhile, or a sign-in beside this one renewed its hash.
+            return await self._sign_in(username, password, address)
         return SignedIn(Secret(session), key.principal, SESSION_SECONDS)
 
     def sign_out(self, cookie: bytes) -> Deferred[None]:
@@ -165,7 +166,7 @@ class Doors:
 
         changing = self._accounts.change_password(found.user.id, found.password_hash, new_hash, kept)
         if not await _shielded(changing.addCallback(changed)):
-            raise wrong
+            await self._change_password(principal, cookie, current, new, address)
 
     # -- client accounts and API tokens
 

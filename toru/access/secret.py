@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from msgspec import structs
 
 from toru.model import Principal
-from toru.store.accounts import Key
+from toru.store.accounttable import Key
 
 TOKEN_PREFIX = "toru_"
 PLUGIN_TOKEN_PREFIX = "toru_plugin_"

@@ -108,6 +108,14 @@ class Database:
         with sqlite.preparing(self._path), self._writer.begin() as connection:
             return work(connection)
 
+    def give_up(self) -> None:
+        """Blocks: as `close`, for a start that fails before the database was asked for anything else."""
+        for lane in (self._read_lane, self._write_lane):
+            lane.give_up()
+        self._reader.dispose()
+        self._writer.dispose()
+        self._unlock()
+
     def write(self, work: Work[T]) -> Deferred[T]:
         """Run `work` in a transaction together with all that waits; fires when it is on disk.
 
@@ -124,6 +132,7 @@ class Database:
         return Deferred.fromCoroutine(self._close())
 
     async def _close(self) -> None:
+        self._write_lane.refuse()
         # The last connection to leave is the one that can bring the WAL into the file.
         await self._read_lane.close(lambda: self._reader.dispose())
         await self._write_lane.close(lambda: self._writer.dispose())

@@ -147,6 +147,9 @@ class KeyValues:
 
     def _written(self, refused: Sequence[ToruError | None] | Failure, batch: Sequence[Pending]) -> None:
         for at, (_, answer) in enumerate(batch):
+            # Who was cancelled meanwhile has an answer already.
+            if answer.called:
+                continue
             error = refused if isinstance(refused, Failure) else refused[at]
             if error is None:
                 answer.callback(None)

@@ -75,9 +75,13 @@ class Lane(Generic[Job]):
         self._next()
         return answer
 
+    def refuse(self) -> None:
+        """Take no new jobs."""
+        self._open = False
+
     async def close(self, last: Callable[[], None]) -> None:
         """Refuse new jobs, do those that wait, and `last` in a thread after them; then end the threads."""
-        self._open = False
+        self.refuse()
         if not self._pool.started or self._pool.joined:
             return
         idle: Deferred[None] = Deferred()
@@ -85,6 +89,11 @@ class Lane(Generic[Job]):
         self._tell_idle()
         await idle
         await deferToThreadPool(self._reactor, self._pool, last)
+        self._pool.stop()
+
+    def give_up(self) -> None:
+        """Blocks until the threads have ended, where nothing was asked of them."""
+        self.refuse()
         self._pool.stop()
 
     def _next(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, gatherResults, succeed
@@ -176,23 +176,20 @@ class Logs:
     ) -> tuple[dict[str, Kept], bool]:
         """In the database's thread: append, and remove in turn. What is then kept, and whether to sweep on."""
         rows = [logtable.row(record) for record in records]
-        counts = Counter(record.plugin for record in records)
-        names = counts.keys() | ({sweep} if sweep is not None else set())
-        known = {name: self._kept.get(name) or logtable.kept(connection, name) for name in names}
+        by_plugin: dict[str, list[dict[str, Any]]] = {} if sweep is None else {sweep: []}
+        for row in rows:
+            by_plugin.setdefault(row["plugin"], []).append(row)
+        kept = {name: self._kept.get(name) or logtable.kept(connection, name) for name in by_plugin}
         if rows:
             logtable.write(connection, rows)
-        sizes: Counter[str] = Counter()
-        for row in rows:
-            sizes[row["plugin"]] += row["size"]
         oldest = rfc3339(self._clock.seconds() - self._limits.max_age_days * _DAY)
-        kept = {}
         more = False
-        for name in names:
-            now = Kept(known[name].records + counts[name], known[name].size + sizes[name])
-            over = now.records > self._limits.max_records or now.size > self._limits.max_bytes
-            if over or name == sweep:
+        for name, theirs in by_plugin.items():
+            size = sum(row["size"] for row in theirs)
+            now = kept[name].changed(1, (row["severity"] for row in theirs), size)
+            if name == sweep or now.records > self._limits.max_records or now.size > self._limits.max_bytes:
                 # More than it wrote, so that one that never pauses gets below its limits as well.
-                most = PRUNE_STEP + counts[name]
+                most = PRUNE_STEP + len(theirs)
                 kept[name] = logtable.prune(connection, name, now, self._limits, oldest, most)
                 more = more or (name == sweep and now.records - kept[name].records == most)
             else:
@@ -243,15 +240,16 @@ class Logs:
         offset = 0 if before is not None else page * page_size
         found = logtable.page(plugin, wanted, before=before, offset=offset, limit=page_size)
 
-        # Of all records it is known how many there are; to count them takes longer than to find a page.
-        known = self._kept.get(plugin) if wanted == LogFilter() else None
+        # Counting takes longer than finding a page, and is not needed where only the level matters.
+        kept = self._kept.get(plugin)
+        known = None if kept is None else logtable.known_count(kept, wanted)
 
         def work(connection: Connection) -> LogPage:
             logs = logtable.shown(connection.execute(found))
             if wanted.text:
                 total = None
             elif known is not None:
-                total = known.records
+                total = known
             else:
                 total = connection.scalar(logtable.count(plugin, wanted))
             return LogPage(logs, page, page_size, total)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delete, func, insert, select
 
 from toru.config import LogLimits
 from toru.model import LogLevel, LogRecord, StoredLog
@@ -35,10 +35,22 @@ class LogFilter(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What is kept of one plugin's log: records, and the bytes that they count for."""
+    """What is kept of one plugin's log: how many records of each severity, and the bytes that all count for."""
 
-    records: int
+    by_severity: tuple[int, ...]
     size: int
+
+    @property
+    def records(self) -> int:
+        """How many of them there are."""
+        return sum(self.by_severity)
+
+    def changed(self, sign: int, severities: Iterable[int], size: int) -> Kept:
+        """With one more (`sign` 1) or less (-1) for each of those severities."""
+        counts = list(self.by_severity)
+        for severity in severities:
+            counts[severity] += sign
+        return Kept(tuple(counts), self.size + sign * size)
 
 
 # -- writing
@@ -126,6 +138,13 @@ def following(plugin: str, after: int, limit: int) -> Select[Any]:
     return select(*_SHOWN).where(*conditions).order_by(table.c.id).limit(limit)
 
 
+def known_count(known: Kept, wanted: LogFilter) -> int | None:
+    """How many records match, where that can be told without counting: whenever only the level matters."""
+    if wanted.text or wanted.since is not None or wanted.until is not None:
+        return None
+    return sum(known.by_severity[0 if wanted.level is None else SEVERITY[wanted.level] :])
+
+
 def newest_id() -> Select[int | None]:
     """The greatest id of all plugins' records."""
     return select(func.max(table.c.id))
@@ -164,8 +183,8 @@ def _shown(
 
 def kept(connection: Connection, plugin: str) -> Kept:
     """What there is of a plugin's log."""
-    records, size = connection.execute(_KEPT, {"plugin": plugin}).one()
-    return Kept(records, int(size))
+    size, *by_severity = connection.execute(_KEPT, {"plugin": plugin}).one()
+    return Kept(tuple(map(int, by_severity)), int(size))
 
 
 def prune(connection: Connection, plugin: str, now: Kept, limits: LogLimits, oldest: str, most: int) -> Kept:
@@ -173,18 +192,21 @@ def prune(connection: Connection, plugin: str, now: Kept, limits: LogLimits, old
 
     Gives what is kept then; the same as `now` where nothing was to be removed.
     """
-    records, size = now
+    records, size = now.records, now.size
     last: int | None = None
+    severities: list[int] = []
     with connection.execute(_OLDEST, {"plugin": plugin, "most": most}) as rows:
-        for id, timestamp, bytes_ in rows:
+        for id, severity, timestamp, bytes_ in rows:
             if records <= limits.max_records and size <= limits.max_bytes and timestamp >= oldest:
                 break
             last = id
+            severities.append(severity)
             records -= 1
             size -= bytes_
-    if last is not None:
-        connection.execute(_REMOVE, {"plugin": plugin, "last": last})
-    return Kept(records, size)
+    if last is None:
+        return now
+    connection.execute(_REMOVE, {"plugin": plugin, "last": last})
+    return now.changed(-1, severities, now.size - size)
 
 
 def next_plugin(after: str) -> Select[str | None]:
@@ -192,11 +214,15 @@ def next_plugin(after: str) -> Select[str | None]:
     return select(func.min(table.c.plugin)).where(table.c.plugin > after)
 
 
-_KEPT = select(func.count(), func.coalesce(func.sum(table.c.size), 0)).where(
-    table.c.plugin == bindparam("plugin")
-)
+_KEPT = select(
+    func.coalesce(func.sum(table.c.size), 0),
+    *(
+        func.coalesce(func.sum(case((table.c.severity == number, 1), else_=0)), 0)
+        for number in SEVERITY.values()
+    ),
+).where(table.c.plugin == bindparam("plugin"))
 _OLDEST = (
-    select(table.c.id, table.c.timestamp, table.c.size)
+    select(table.c.id, table.c.severity, table.c.timestamp, table.c.size)
     .where(table.c.plugin == bindparam("plugin"))
     .order_by(table.c.id)
     .limit(bindparam("most"))

@@ -61,7 +61,12 @@ def is_current(path: Path) -> bool:
     damaged, newer than this program, or another program's.
     """
     with _telling(path):
-        if not path.exists() or path.stat().st_size == 0:
+        try:
+            # What cannot be read at all, the system explains better than SQLite.
+            with path.open("rb") as file:
+                if not file.read(1):
+                    return False
+        except FileNotFoundError:
             return False
         address = f"file:{quote(os.fspath(path))}?mode=ro"
         with closing(sqlite3.connect(address, timeout=BUSY_SECONDS, uri=True)) as connection:

@@ -6,6 +6,7 @@ import ctypes
 import os
 import stat
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -36,7 +37,7 @@ _COLLAPSE_RANGE = 0x08
 class InThread(Protocol):
     """Runs a function that blocks: `twisted.internet.threads.deferToThread`."""
 
-    def __call__(self, work: Callable[..., T], *arguments: Any) -> Deferred[T]: ...
+    def __call__(self, work: Callable[[], T], /) -> Deferred[T]: ...
 
 
 class Place(Struct, frozen=True):
@@ -257,7 +258,7 @@ class LogTail:
 
     async def _read(self) -> None:
         while True:
-            chunk = await self._in_thread(self._file.read, self._lines.kept)
+            chunk = await self._in_thread(partial(self._file.read, self._lines.kept))
             if chunk.fresh:
                 await self._record(self._lines.finish())
             if not chunk.data:
