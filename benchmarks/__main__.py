@@ -51,8 +51,11 @@ def start_of_many() -> None:
             bare = bare_starts(files * runs)
             began = time.perf_counter()
             core.start()
+            # Asked seldom, because telling of 200 plugins is work that would be measured too.
             wait_for(
-                lambda: sum(plugin["running"] for plugin in core.get("/api/plugins").json()) == len(files)
+                lambda: sum(plugin["running"] for plugin in core.get("/api/plugins").json()) == len(files),
+                timeout=120,
+                every=0.1,
             )
             took = time.perf_counter() - began
             core.stop(signal.SIGTERM)

@@ -209,16 +209,20 @@ def test_whole_file(tmp_path: Path) -> None:
         ("foo = 1", "toru.toml: unknown key `foo`"),
         (
             "database = 'postgresql://x/y'",
-            "toru.toml: `database` must be sqlite:/// and the path of a file, without control characters, "
-            "not 'postgresql://x/y'",
+            (
+                "toru.toml: `database` must be sqlite:/// and the path of a file, without control characters, "
+                "not 'postgresql://x/y'"
+            ),
         ),
         ("config = 'x'", "toru.toml: unknown key `config`"),
         ("[logs]\nage = 1", "toru.toml: unknown key `age` in [logs]"),
         ("[kv]\nlimit = 1", "toru.toml: unknown key `limit` in [kv]"),
         (
             "[kv]\nmax_bytes = 0",
-            "toru.toml: `max_bytes` in [kv] must be a whole number of bytes above 0, or a string such as "
-            '"64M" (K, M or G), not 0',
+            (
+                "toru.toml: `max_bytes` in [kv] must be a whole number of bytes above 0, or a string such as "
+                '"64M" (K, M or G), not 0'
+            ),
         ),
         (
             "[[webhook]]\nurl = 'x'",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from itertools import count
 from pathlib import Path
+from reprlib import Repr
 from types import FrameType
 from typing import Any, ClassVar
 
@@ -45,12 +46,12 @@ from toru.store.database import Database
 from toru.store.enabled import EnabledPlugins
 from toru.store.folders import instance_id, lock_data, prepare
 from toru.supervise import sessions
-from toru.supervise.dial import dialler
+from toru.supervise.dial import Dialler, remove_socket
 from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
 from toru.supervise.logtail import LogTail
 from toru.supervise.registry import Decision
-from toru.supervise.spawn import Spawner
+from toru.supervise.spawn import Spawner, raise_open_files
 from toru.supervise.supervisor import Parts, Supervisor
 from toru.supervise.usage import UsageHistory, UsageSampler
 from toru.supervise.watch import FolderWatch
@@ -61,6 +62,11 @@ DRAIN_SECONDS = 10.0
 # Connections of clients that may wait to be accepted.
 _BACKLOG = 1024
 _PLAIN_LOOPBACK = ("http://127.", "http://[::1]:")
+
+
+# What a plugin said of itself may be long; the whole of it is in the supervisor's own log.
+_short = Repr()
+_short.maxstring = _short.maxother = 300
 
 
 class Options(UsageOptions):
@@ -131,7 +137,7 @@ class Toru(Service):
     def _start(self) -> None:
         config, reactor = self._config, self._reactor
         endpoints = [(check_endpoint(description, reactor), description) for description in config.listen]
-        self._spawner = Spawner(reactor, reactor, self._environ)
+        self._spawner = Spawner(reactor, reactor, self._environ, raise_open_files())
         prepare(config)
         self._lock = lock_data(config)
         self._clear_run_folder()
@@ -194,7 +200,7 @@ class Toru(Service):
         host = Host(
             clock=reactor,
             spawner=spawner,
-            dial=dialler(reactor),
+            dial=Dialler(reactor),
             sink=self._memory.logs,
             starting=DeferredSemaphore(config.supervision.max_starting),
             supervision=config.supervision,
@@ -232,14 +238,14 @@ class Toru(Service):
 
     def _remove_sockets(self) -> None:
         for path in self._config.run.glob("*.sock"):
-            path.unlink(missing_ok=True)
+            remove_socket(path)
 
     def _tell(self, event: Event) -> None:
         self._log.info(
             "{plugin}: {type}{details}",
             plugin=event.plugin or "plugins",
             type=event.type,
-            details="".join(f" {name}={value!r}" for name, value in event.details.items()),
+            details="".join(f" {name}={_short.repr(value)}" for name, value in event.details.items()),
         )
         self._memory.events.append(event)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from toru.errors import ProtocolError
-from toru.http.headers import from_plugin, to_plugin
+from toru.http.headers import MAX_HEADER_BYTES, MAX_HEADERS, from_plugin, to_plugin
 from toru.http.messages import Incoming
 
 PREFIX = "/api/plugins/route/hello"
@@ -210,6 +210,30 @@ def test_the_default_path_of_a_bare_route_would_be_the_folder_above() -> None:
 def test_forbidden_characters(header: tuple[str, str]) -> None:
     with pytest.raises(ProtocolError):
         answered(header)
+
+
+def test_as_many_headers_as_a_client_may_take() -> None:
+    most = [("x", "y")] * MAX_HEADERS
+    assert len(answered(*most)) == MAX_HEADERS == 256
+    for one_more in (("x", "y"), ("connection", "close")):
+        with pytest.raises(ProtocolError, match="256 headers"):
+            answered(*most, one_more)
+
+
+def test_as_many_bytes_of_headers_as_a_client_may_take() -> None:
+    value = "y" * (MAX_HEADER_BYTES - len("x"))
+    assert answered(("x", value)) == [(b"x", value.encode())]
+    for too_many in ([("x", value + "y")], [("x", value), ("", "")], [("x" * 1000, "y" * 1000)] * 33):
+        with pytest.raises(ProtocolError):
+            answered(*too_many)
+
+
+def test_thousands_of_connection_options() -> None:
+    options = ",".join(f"x-{number}" for number in range(5000))
+    others = [(f"X-{number}", "") for number in range(4900, 5100)]
+    assert answered(("connection", options), *others) == [
+        (f"x-{number}".encode(), b"") for number in range(5000, 5100)
+    ]
 
 
 @given(st.lists(st.tuples(st.text(), st.text())))

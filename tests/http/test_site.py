@@ -208,6 +208,36 @@ def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> 
     assert clock.getDelayedCalls() == []
 
 
+def test_a_request_whose_body_is_still_coming_in_when_the_stop_begins(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    clock, site, transport = on_a_clock(tmp_path, plugins)
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    transport.protocol.dataReceived(head.encode() + b"01234")
+    site.begin_stop()
+    drained = site.drained()
+    assert transport.connected
+    assert not drained.called
+    clock.advance(1)
+    transport.protocol.dataReceived(b"56789")
+    reply = parsed(transport.value())
+    assert (reply.status, reply.body, reply.header("connection")) == (200, b"hello", "close")
+    assert [request.body for request in plugins.requests] == [b"0123456789"]
+    assert not transport.connected
+    assert drained.called
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_client_that_goes_in_the_middle_of_its_body_is_not_waited_for(tmp_path: Path) -> None:
+    clock, site, transport = on_a_clock(tmp_path, FakePlugins(status("hello")))
+    transport.protocol.dataReceived(f"POST {HELLO} HTTP/1.1\r\nContent-Length: 10\r\n\r\n".encode())
+    site.begin_stop()
+    drained = site.drained()
+    assert not drained.called
+    transport.loseConnection()
+    assert drained.called
+    assert clock.getDelayedCalls() == []
+
+
 @in_reactor
 async def test_what_comes_while_stopping(door: Door) -> None:
     door.site.begin_stop()

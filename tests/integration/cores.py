@@ -101,13 +101,13 @@ serve(handle)
 """
 
 
-def wait_for(what: Callable[[], T | None], *, timeout: float = PATIENCE) -> T:
-    """The first true value of `what`, asked again and again."""
+def wait_for(what: Callable[[], T | None], *, timeout: float = PATIENCE, every: float = 0.01) -> T:
+    """The first true value of `what`, asked again and again, every so many seconds."""
     give_up = time.monotonic() + timeout
     pause = threading.Event()
     while not (value := what()):
         assert time.monotonic() < give_up, f"waited {timeout} s in vain, last: {value!r}"
-        pause.wait(0.01)
+        pause.wait(every)
     return value
 
 

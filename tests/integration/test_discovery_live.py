@@ -87,6 +87,37 @@ def test_files_that_are_no_plugins_are_named_with_the_reason(core: Core) -> None
     assert {plugin["id"] for plugin in core.get("/api/plugins").json()} == {"good", "other"}
 
 
+def test_a_name_that_is_not_utf_8(core: Core) -> None:
+    core.plugin("good")
+    text = (core.plugins / "good.binary").read_bytes()
+    folder = os.fsencode(core.plugins)
+
+    def spoil(name: bytes) -> None:
+        with open(os.path.join(folder, name), "wb") as file:
+            os.fchmod(file.fileno(), 0o755)
+            file.write(text)
+
+    spoil(b"\xff.binary")
+    core.start()
+    core.wait_pid("good")
+    assert core.problems() == {r"\xff.binary": r"\xff.binary: its name is not UTF-8: rename it"}
+
+    spoil(b"caf\xe9.binary")
+    rescan = core.post("/api/plugins/rescan")
+    assert rescan.status == 200
+    assert [problem["file"] for problem in rescan.json()["problems"]] == [r"caf\xe9.binary", r"\xff.binary"]
+    assert set(core.problems()) == {r"\xff.binary", r"caf\xe9.binary"}
+    events = core.wait_events("problem", plugin="", count=2)
+    assert {event["details"]["file"] for event in events} == {r"\xff.binary", r"caf\xe9.binary"}
+
+    os.rename(os.path.join(folder, b"caf\xe9.binary"), os.path.join(folder, b"z.binary"))
+    os.unlink(os.path.join(folder, b"\xff.binary"))
+    wait_for(lambda: set(core.problems()) == {"z.binary"})
+    assert core.route("good").status == 200
+    assert core.stop() in (0, -2)
+    assert not any("Traceback" in line for line in core.output)
+
+
 def test_files_are_noticed_while_it_runs(running: Core) -> None:
     running.plugin("seen")
     first = running.wait_pid("seen")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.integration.bursts import meanwhile
-from tests.integration.cores import PATIENCE, Core, fresh_core, wait_for
+from tests.integration.cores import PATIENCE, Core, fresh_core, is_alive, wait_for
 
 SETTINGS = """
 max_body_bytes = 1024
@@ -222,6 +223,61 @@ def test_a_listener_made_anew_at_the_same_path(shared: Core) -> None:
     reply = shared.route("relisten")
     assert (reply.status, reply.body) == (200, b"again")
     assert shared.status("relisten")["pid"] == pid
+
+
+# Hands its connections to somebody who leaves its session, reads nothing and outlives it.
+HEIR = """
+def hand_over(*held):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
+        note("heirs", os.getpid())
+        signal.pause()
+    os.wait()
+server = listen()
+held = []
+while True:
+    connection, _ = server.accept()
+    held.append(connection)
+    if len(held) == EXPECTED and not is_there("disinherited"):
+        wait_until_there("asked")
+        hand_over(*held)
+        wait_until_there("die")
+        os._exit(1)
+"""
+
+
+@pytest.mark.parametrize(("protocol", "expected"), [("2", 1), ("1", 2)])
+def test_a_connection_that_outlives_the_plugin(core: Core, protocol: str, expected: int) -> None:
+    """What the other end holds and does not read keeps no descriptor of the core's open."""
+    core.settings("[supervision]\nbackoff_first = 0.05\n")
+    core.plugin("heir", HEIR.replace("EXPECTED", str(expected)), protocol=protocol)
+    core.start()
+    pid = core.wait_pid("heir")
+    assert core.process is not None
+    folder = Path(f"/proc/{core.process.pid}/fd")
+
+    def sockets() -> int:
+        return sum(os.readlink(each).startswith("socket:") for each in folder.iterdir())
+
+    asked = meanwhile(lambda: core.request("POST", "/api/plugins/route/heir/", bytes(2**22)).status)
+    wait_for(lambda: core.status("heir")["traffic"]["in_flight"] == 1)
+    core.tell("asked")
+    [heir] = wait_for(lambda: core.notes("heirs"))
+    core.tell("disinherited")
+    held = sockets()
+    core.tell("die")
+
+    assert asked.result(PATIENCE) == 502
+    wait_for(lambda: not is_alive(pid))
+    core.wait_pid("heir", other_than=pid)
+    assert is_alive(int(heir)), "what left the session is not ours to kill"
+    # The client's is gone with its answer, and so is that to the dead one; protocol 1 keeps none open.
+    wait_for(lambda: sockets() == held - (1 if protocol == "2" else 2))
 
 
 def test_file_descriptors_that_are_passed(shared: Core) -> None:

@@ -28,6 +28,12 @@ def test_an_undeclared_plugin_of_protocol_1(core: Core, strange: str, deaths: in
     status = core.status("old")
     assert (status["state"], status["consecutive_crashes"], status["restarts"]) == ("running", 0, deaths)
     assert core.events("crashed") == []
+    # What it died of can be looked up all the same.
+    stopped = core.wait_events("stopped", plugin="old", count=deaths) if deaths else []
+    assert [(one["details"]["exit"]["code"], one["details"]["asked_in"]) for one in stopped] == (
+        [(1, "protocol 2")] * deaths
+    )
+    assert status["last_exit"] == (stopped[-1]["details"]["exit"] if deaths else None)
 
     core.stop()
     core.start()

@@ -64,6 +64,67 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Core]:
         yield core
 
 
+# -- health
+
+
+LISTENING_FOR_A_WHILE = """
+server = listen()
+def mostly(server):
+    while not (is_there("deaf") and not is_there("cured")):
+        ready, _, _ = select.select([server], [], [], 0.02)
+        if ready:
+            connection, _ = server.accept()
+            with connection:
+                try:
+                    message = receive(connection)
+                except EOFError:
+                    note("empty", 1)
+                    continue
+                if message["type"] == "http":
+                    flat(connection, message)
+                else:
+                    note(ME, message["payload"]["action"])
+                    if message["payload"]["action"] == "shutdown":
+                        sys.exit(0)
+    server.close()
+    signal.pause()
+import select
+mostly(server)
+"""
+
+
+def test_one_that_closes_its_listener_while_nobody_asks_is_restarted(core: Core) -> None:
+    core.settings("[supervision]\nhealth_interval = 0.1\nbackoff_first = 0.05\nterm_grace = 0.3\n")
+    core.plugin("idle", plugin(LISTENING_FOR_A_WHILE), protocol="1")
+    # One that binds elsewhere and moves the socket is as well as any.
+    moved = LISTENING_FOR_A_WHILE.replace(
+        "server = listen()",
+        """
+path = os.environ["TORU_PLUGIN_SOCKET"]
+server = socket.socket(socket.AF_UNIX)
+server.bind(path + ".new")
+server.listen()
+os.rename(path + ".new", path)
+""",
+    ).replace('is_there("deaf")', "False")
+    core.plugin("moved", plugin(moved), protocol="1")
+    core.start()
+    pid, other = core.wait_pid("idle"), core.wait_pid("moved")
+    core.wait_notes("empty", 4)
+    assert core.events("unhealthy") == []
+    assert core.notes("idle") == ["init"], "looking at it says nothing"
+
+    core.tell("deaf")
+    [unhealthy] = core.wait_events("unhealthy", plugin="idle", count=1)
+    core.tell("cured")
+
+    assert unhealthy["details"]["why"] == "its socket does not answer"
+    assert core.wait_pid("idle", other_than=pid) != pid
+    assert core.route("idle").status == 200
+    assert core.status("moved")["pid"] == other
+    assert core.route("moved").status == 200
+
+
 # -- messages
 
 

@@ -42,9 +42,7 @@ def test_they_make_what_the_schema_says(engine: Engine) -> None:
 
 def details(connection: Connection) -> dict[str, list[str]]:
     """The parts of each table and index, among them those that the comparison of Alembic does not look at."""
-    made: Any = select(column("name", String), column("sql", String)).select_from(
-        table("sqlite_master")
-    )
+    made: Any = select(column("name", String), column("sql", String)).select_from(table("sqlite_master"))
     made = made.where(column("sql").is_not(None), ~column("name").startswith("sqlite_"))
     return {
         name: sorted(line.strip().rstrip(",") for line in sql.splitlines())

@@ -124,6 +124,10 @@ class FakeDial:
         self.wires: list[Wire] = []
         self.refusal: int | None = None
         self.refused = 0
+        self.listening = True
+
+    def is_listening(self, path: str) -> bool:
+        return self.listening
 
     def __call__(self, path: str, protocol: Protocol) -> None:
         if self.refusal is not None:
@@ -176,6 +180,9 @@ class FakeChannel:
 
     def ping(self, request_id: str) -> None:
         self.calls.append(("ping", request_id))
+
+    def look(self) -> None:
+        """Its tests say whether it answers."""
 
     def shutdown(self, grace_seconds: float) -> None:
         self.calls.append(("shutdown", grace_seconds))
@@ -254,6 +261,7 @@ class FakeSpawner:
         self.processes: list[FakeProcess] = []
         self.limits: list[dict[str, Any]] = []
         self.error: OSError | None = None
+        self.dead_at_once = False
         self._pids = count(1001)
 
     def spawn(
@@ -265,6 +273,8 @@ class FakeSpawner:
         self.processes.append(process)
         self.limits.append(limits)
         protocol.makeConnection(process)
+        if self.dead_at_once:  # as happens on a busy machine
+            process.exit(1, pipes_closed=False)
         return process
 
 

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from toru.config import Supervision
-from toru.supervise.backoff import counted_crashes, poll_delay, reconnect_delay, restart_delay
+from toru.supervise.backoff import (
+    change_delay,
+    counted_crashes,
+    poll_delay,
+    reconnect_delay,
+    restart_delay,
+)
 
 SETTINGS = Supervision()
 
@@ -50,6 +56,15 @@ class TestCountedCrashes:
 
     def test_nothing_to_forgive(self) -> None:
         assert counted_crashes(0, 0.0, 60.0) == 0
+
+
+class TestChangeDelay:
+    def test_the_first_five_in_a_minute_are_free(self) -> None:
+        assert [change_delay(changes) for changes in range(1, 13)] == [0] * 5 + [1, 2, 4, 8, 16, 16, 16]
+
+    @pytest.mark.parametrize("changes", [100, 10**6, 2**62])
+    def test_huge_counts(self, changes: int) -> None:
+        assert change_delay(changes) == 16.0
 
 
 class TestReconnectDelay:

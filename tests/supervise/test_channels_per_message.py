@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from zope.interface import implementer
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
 from toru.supervise.channels import _UNASKED_AT_ONCE, PerMessage
-from toru.supervise.dial import dialler
+from toru.supervise.dial import Dialler
 from toru.wire.messages import Answer, HttpRequest, Nonsense, Refusal
 from toru.wire.protocol1 import LengthPrefixed
 
@@ -74,16 +75,15 @@ class TestNotices:
         bench.channel.shutdown(5.0)
         assert not bench.channel.answering
 
-    def test_a_ping_says_init_to_see_whether_the_socket_takes_it(self) -> None:
+    def test_a_look_sees_whether_anybody_listens_and_says_nothing(self) -> None:
         bench = Bench()
-        bench.dial.refusal = errno.EAGAIN
-        bench.channel.ping("1")
+        bench.dial.listening = False
+        bench.channel.look()
         assert not bench.channel.answering
-        bench.dial.refusal = None
-        bench.channel.ping("2")
+        bench.dial.listening = True
+        bench.channel.look()
         assert bench.channel.answering
-        assert [one["payload"]["action"] for one in bench.wires[0].said()] == ["init"]
-        assert bench.owner.told == []
+        assert len(bench.dial.wires) == 1, "the connection of init alone"
 
     def test_one_that_ends_tells_nobody(self) -> None:
         bench = Bench()
@@ -287,7 +287,7 @@ class TestDial:
     def test_connects_at_once_or_raises_at_once(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
         reactor = Adopting()
-        dial = dialler(reactor)
+        dial = Dialler(reactor)
         protocol = Protocol()
         with pytest.raises(FileNotFoundError):
             dial(path, protocol)
@@ -306,9 +306,53 @@ class TestDial:
         with pytest.raises(ConnectionRefusedError):
             dial(path, protocol)
 
+    def test_is_listening(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        dial = Dialler(Adopting())
+        assert not dial.is_listening(path), "nothing there"
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            assert not dial.is_listening(path), "bound alone"
+            listening.listen(0)
+            assert dial.is_listening(path)
+            assert not dial.is_listening(path[:-1])
+            assert not dial.is_listening(f"{tmp_path.name}/s")
+            with socket.socket(socket.AF_UNIX) as client:
+                client.connect(path)
+                accepted = listening.accept()[0]
+                client.shutdown(socket.SHUT_RDWR)
+        with accepted:
+            assert not dial.is_listening(path), "closed; a connection from before has the same path"
+
+    def test_is_listening_is_not_noticed(self, tmp_path: Path) -> None:
+        path = str(tmp_path / "s")
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(path)
+            listening.listen()
+            assert Dialler(Adopting()).is_listening(path)
+            listening.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                listening.accept()
+
+    def test_is_listening_under_a_name_that_it_was_not_bound_to(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Paths of sockets are limited, so some bind where they stand; others bind first and move then."""
+        monkeypatch.chdir(tmp_path)
+        dial = Dialler(Adopting())
+        before = len(os.listdir("/proc/self/fd"))
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind("new")
+            listening.listen(0)
+            os.rename("new", "s")
+            assert dial.is_listening(str(tmp_path / "s"))
+            assert dial.is_listening(str(tmp_path / "s")), "its backlog is full of the first"
+        assert not dial.is_listening(str(tmp_path / "s"))
+        assert len(os.listdir("/proc/self/fd")) == before
+
     def test_keeps_no_descriptor_of_its_own(self, tmp_path: Path) -> None:
         path = str(tmp_path / "s")
-        dial = dialler(Adopting())
+        dial = Dialler(Adopting())
         before = len(list(Path("/proc/self/fd").iterdir()))
         with pytest.raises(FileNotFoundError):
             dial(path, Protocol())

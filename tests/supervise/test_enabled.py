@@ -177,7 +177,8 @@ class TestWriting:
             patch.setattr("os.fsync", full)
             (error,) = switch(enabled, "demo", False)
         assert isinstance(error, ToruError)
-        assert error.detail == "Whether 'demo' is enabled could not be saved: No space left on device."
+        assert error.detail.startswith("'demo' is disabled until toru starts anew")
+        assert error.detail.endswith("No space left on device.")
         assert [one["log_level"].name for one in logged] == ["error"]
         assert folder.content == {"plugins": {"before": False}}
         assert [file.name for file in folder.file.parent.iterdir()] == ["config.json"]

@@ -86,15 +86,15 @@ class TestSocketThatDoesNotAnswer:
         bench.look()
         assert bench.found == ["its socket does not answer"]
 
-    def test_a_connection_refused_once_is_tried_again_though_nobody_asks(self, bench: Bench) -> None:
+    def test_a_connection_refused_once_is_looked_at_again_though_nobody_asks(self, bench: Bench) -> None:
         """In protocol 1 a connection is made for each message, and there may be none for hours."""
         channel = bench.channel
         channel.answering = False
 
-        def takes_it(request_id: str) -> None:
+        def takes_it() -> None:
             channel.answering = True
 
-        channel.ping = takes_it  # type: ignore[method-assign]
+        channel.look = takes_it  # type: ignore[method-assign]
         bench.look(10)
         assert bench.found == []
         assert bench.health.good

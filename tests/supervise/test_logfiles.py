@@ -231,6 +231,29 @@ class TestLogFiles:
         assert [event["lost"] for event in logged] == [1]
         assert (tmp_path / "plugins" / "good.log").exists()
 
+    @pytest.mark.parametrize("bad", ["\ud800", {"deep": "\udfff"}, {"what": object()}, []])
+    def test_what_cannot_be_encoded_is_lost_with_its_own_batch_alone(self, tmp_path: Path, bad: Any) -> None:
+        if bad == []:
+            for _ in range(100_000):
+                bad = [bad]
+        pool = SlowPool()
+        files = LogFiles(cast(Any, pool), Clock(), tmp_path, cast(Any, pool))
+        files.write([line("first", "1")])
+        record = LogRecord("2026-01-13T12:00:00.000Z", "bad", "info", "x", "stdout", {"a": bad}, 42)
+        waiting = [files.write([line("good", "1")]), files.write([record]), files.write([line("other", "1")])]
+        with capturedLogs() as logged:
+            pool.jobs.pop()()
+            pool.jobs.pop()()
+            waiting.append(files.write([line("bad", "2")]))
+            pool.jobs.pop()()
+        assert all(one.called for one in waiting)
+        assert [event["lost"] for event in logged] == [1]
+        messages = {
+            path.stem: [json.loads(each)["message"] for each in path.read_text().splitlines()]
+            for path in (tmp_path / "plugins").iterdir()
+        }
+        assert messages == {"first": ["1"], "good": ["1"], "other": ["1"], "bad": ["2"]}
+
     def test_it_goes_on_when_the_disk_does(self, files: Files) -> None:
         (files.folder / "plugins").touch()
         files.files.write([line("hello", "1")])

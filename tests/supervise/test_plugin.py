@@ -146,11 +146,30 @@ class TestRoomAmongTheStarters:
         if end != "ready":
             stage.crash()
         assert stage.starting.tokens == 4
-        stage.clock.pump([0.25] * 10)
+        stage.clock.pump([0.25] * 5)
         assert stage.starting.tokens == (3 if end == "crash" else 4)
+
+    def test_one_that_takes_long_does_not_keep_the_others_waiting(self, stage: Stage) -> None:
+        stage.clock.advance(0.99)
+        assert stage.starting.tokens == 3
+        stage.clock.advance(0.01)
+        assert (stage.starting.tokens, stage.state()) == (4, "starting")
+        stage.come_up()
+        assert (stage.starting.tokens, stage.state()) == (4, "running")
 
 
 class TestCrashes:
+    def test_one_that_is_dead_before_anybody_looked(self, tmp_path: Path) -> None:
+        stage = Stage(tmp_path)
+        stage.spawner.dead_at_once = True
+        stage.plugin.begin()
+        stage.process.close_pipes()
+        stage.bury()
+        assert stage.told() == ["started", "crashed", "restarting"]
+        assert stage.state() == "backoff"
+        assert stage.starting.tokens == 4
+        assert len(stage.idle_calls()) == 1, "nothing but the next start"
+
     def test_ten_and_no_more(self, stage: Stage) -> None:
         waits = []
         for _ in range(10):

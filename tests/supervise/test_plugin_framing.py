@@ -46,7 +46,7 @@ class TestProbing:
 
     def test_the_other_framing(self, stage: Stage) -> None:
         stage.clock.advance(1)
-        assert "lose" in stage.dial.wires[0].calls
+        assert "abort" in stage.dial.wires[0].calls
         assert [speaks(wire) for wire in stage.dial.wires] == ["2 init", "1 init", "1 http"]
         stage.wire.hear(prefixed("http", status=200))
         stage.wire.end()
@@ -106,6 +106,20 @@ class TestDeath:
         assert "crashed" not in stage.told()
         stage.come_up()
         assert speaks(stage.dial.wires[1]) == "1 init"
+
+    def test_can_be_looked_up_though_it_is_no_crash(self, stage: Stage) -> None:
+        pid = stage.process.pid
+        stage.told()
+        stage.crash()
+        [stopped] = [event for event in stage.events if event.type == "stopped"]
+        last_exit = stage.plugin.status().last_exit
+        assert last_exit is not None
+        assert (last_exit.code, last_exit.detail) == (1, "exited with code 1")
+        assert stopped.details == {
+            "pid": pid,
+            "exit": {"at": last_exit.at, "code": 1, "signal": None, "detail": "exited with code 1"},
+            "asked_in": "protocol 2",
+        }
 
     def test_of_the_first_question_once_the_second_is_asked(self, stage: Stage) -> None:
         stage.clock.advance(1)

@@ -112,6 +112,20 @@ class TestDisabling:
         assert running.told() == ["disabled", "stopped"]
         assert results(running.plugin.disable()) == [None]
 
+    def test_of_one_whose_file_is_removed_before_it_is_down(
+        self, running: Stage, sessions: FakeSessions
+    ) -> None:
+        sessions.left = [1]
+        done = results(running.plugin.disable())
+        gone = results(running.plugin.stop())
+        running.process.exit(0)
+        assert (done, gone) == ([], [])
+        running.bury()
+        assert (done, gone) == ([None], [None])
+        assert running.told() == ["disabled", "stopped"]
+        assert results(running.plugin.disable()) == [None], "also once it is gone"
+        assert running.idle_calls() == []
+
     def test_wins_over_an_earlier_enable(self, disabled: Stage) -> None:
         disabled.plugin.enable()
         done = results(disabled.plugin.disable())

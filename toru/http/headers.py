@@ -12,6 +12,9 @@ from toru.http.messages import Incoming
 
 SESSION_COOKIE = "toru_session"
 _SESSION_COOKIE = SESSION_COOKIE.encode()
+# What of a plugin's answer is looked at at all: clients and proxies take far less.
+MAX_HEADERS = 256
+MAX_HEADER_BYTES = 64 * 1024
 
 # RFC 9110, 7.6.1, and the two that carry credentials for the next hop alone.
 _HOP_BY_HOP = frozenset(
@@ -99,8 +102,15 @@ def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> l
     `bare`: the client asked for the route with no slash behind it, so that a cookie without a path
     would be taken for one of the folder above. Raises ProtocolError for what HTTP forbids.
     """
+    if (
+        len(headers) > MAX_HEADERS
+        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+    ):
+        raise ProtocolError(
+            f"it has more than {MAX_HEADERS} headers, or more than {MAX_HEADER_BYTES:,} bytes of them"
+        )
     kept: list[tuple[str, str]] = []
-    named: list[str] = []
+    named: set[str] = set()
     for raw_name, raw_value in headers:
         if not _TOKEN.fullmatch(raw_name):
             raise ProtocolError(f"a header has a name that HTTP forbids: {raw_name[:100]!r}")
@@ -109,7 +119,7 @@ def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> l
         name = raw_name.lower()
         if name in _NOT_FROM_PLUGINS:
             if name == "connection":
-                named += _tokens(raw_value)
+                named.update(_tokens(raw_value))
             continue
         value = raw_value.strip(" \t")
         if name == "set-cookie":

@@ -58,6 +58,7 @@ class Request(server.Request):
     _authority: bytes | None = None
     _received = 0
     _refused = False
+    _late = False
 
     def incoming(self) -> Incoming:
         """This request as a value, which takes the body away: it lives as long as somebody needs it."""
@@ -108,6 +109,9 @@ class Request(server.Request):
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
+        site = self.channel.site
+        site.began(self.channel)
+        self._late = site.stopping
         if length is not None and length > self.channel.site.max_body_bytes:
             self._refuse()
 
@@ -134,7 +138,7 @@ class Request(server.Request):
         self.setHeader(b"date", http.datetimeToString())
         self.site.began(self.channel)
         try:
-            if self.site.stopping:
+            if self._late:
                 raise CoreStopping("toru is stopping and takes no new requests.")
             self._target, self._authority = origin_form(self.uri)
             # Klein decodes what it routes by and wants it in UTF-8; what lies behind a plugin's route is
@@ -295,7 +299,7 @@ class Site(server.Site):
         return waiter
 
     def began(self, channel: Channel) -> None:
-        """A request came in whole on this connection."""
+        """A request is coming in on this connection: its head is there."""
         self._busy.add(channel)
         if self.stopping:
             channel.persistent = False

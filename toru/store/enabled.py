@@ -65,5 +65,6 @@ class EnabledPlugins:
             except OSError as error:
                 self._log.error("{file} could not be written: {error}", file=self._file, error=error)
                 raise ToruError(
-                    f"Whether '{plugin_id}' is enabled could not be saved: {error.strerror}."
+                    f"'{plugin_id}' is {'enabled' if enabled else 'disabled'} until toru starts anew: "
+                    f"that could not be saved: {error.strerror}."
                 ) from error

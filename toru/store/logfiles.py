@@ -164,8 +164,9 @@ class LogFiles:
         for name, values in pending.items():
             try:
                 self._write(name, values)
-            except OSError as error:
-                lost.append((len(values), str(error)))
+            # What cannot be encoded is as lost as what the disk does not take.
+            except (OSError, ValueError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+                lost.append((len(values), str(error) or type(error).__name__))
         return lost
 
     def _written(self, lost: list[tuple[int, str]], waiting: list[Deferred[None]]) -> None:

@@ -17,6 +17,19 @@ def counted_crashes(crashes: int, healthy_for: float, stable_seconds: float) -> 
     return 0 if healthy_for >= stable_seconds else crashes
 
 
+# How far back changes of a plugin's file are counted.
+CHANGES_SECONDS = 60.0
+
+
+def change_delay(changes: int) -> float:
+    """Seconds before a plugin is replaced because its file changed, for that many changes in a minute.
+
+    People save a few times in a row and want to see it at once; a plugin that writes into its own file
+    would otherwise be replaced for ever.
+    """
+    return 0.0 if changes <= 5 else restart_delay(changes - 5, 1.0, 16.0)
+
+
 def reconnect_delay(failures: int) -> float:
     """Seconds before a lost connection to a living plugin is tried again: 50 ms doubling up to 5 s."""
     return min(0.05 * 2.0 ** min(failures, 16), 5.0)

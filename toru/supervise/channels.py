@@ -66,13 +66,16 @@ class Channel(Interface):
         """Nobody waits for this answer any more. The plugin is told where it wants to know."""
 
     def ping(self, request_id: str) -> None:
-        """Ask for a sign of life. A channel that is `answering` is asked only where the plugin declares `ping`."""
+        """Ask for a sign of life. Only where the plugin declares `ping`."""
+
+    def look(self) -> None:
+        """See anew whether the plugin is `answering`, without a word to it."""
 
     def shutdown(self, grace_seconds: float) -> None:
         """Ask the process to exit."""
 
     def close(self) -> None:
-        """Say nothing more, hear nothing more."""
+        """Say nothing more, hear nothing more. What is still on its way is dropped."""
 
 
 @implementer(IFileDescriptorReceiver)
@@ -122,6 +125,9 @@ class Multiplexed(_Connection):
     def ping(self, request_id: str) -> None:
         self._write(self._codec.ping(request_id))
 
+    def look(self) -> None:
+        """Its connection tells."""
+
     def shutdown(self, grace_seconds: float) -> None:
         self._write(self._codec.shutdown(grace_seconds))
 
@@ -169,11 +175,8 @@ class Multiplexed(_Connection):
             self._pause = None
         if self.transport is not None and self.transport.connected:  # not so where it was never dialled
             self.transport.unregisterProducer()
-            if error is None:
-                # What was written last, the request to shut down say, still reaches the plugin.
-                self.transport.loseConnection()
-            else:
-                self.transport.abortConnection()
+            # Not loseConnection: that waits for a reader, who may be anybody that was handed the socket.
+            self.transport.abortConnection()
         if error is not None:
             self.owner.lost(error)
 
@@ -201,7 +204,6 @@ class PerMessage:
         self.answering = True
         self._codec = codec
         self._path = path
-        self._init = init
         self._dial = dial
         self._clock = clock
         self._calls: dict[str, _Call] = {}
@@ -245,19 +247,17 @@ class PerMessage:
             call.abort()
 
     def ping(self, request_id: str) -> None:
-        """Protocol 1 has no ping: all that can be found out is whether the socket takes `init` once more."""
-        self._notify(self._codec.init(self._init))
+        """Protocol 1 has no ping."""
+
+    def look(self) -> None:
+        # Nobody may ask for hours, and a connection made to see whether it is taken would disturb readers.
+        self.answering = self._dial.is_listening(self._path)
 
     def shutdown(self, grace_seconds: float) -> None:
-        self._notify(self._codec.shutdown(grace_seconds))
-
-    def _notify(self, frame: bytes) -> None:
         try:
-            self._dial(self._path, _Notice(frame))
+            self._dial(self._path, _Notice(self._codec.shutdown(grace_seconds)))
         except OSError:
             self.answering = False
-        else:
-            self.answering = True
 
     def close(self) -> None:
         self._over = True

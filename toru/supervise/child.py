@@ -22,6 +22,7 @@ from toru.model import Exit, LogRecord, Protocol
 from toru.supervise import sessions
 from toru.supervise.backoff import poll_delay
 from toru.supervise.channels import Channel, Multiplexed, Owner, PerMessage
+from toru.supervise.dial import remove_socket
 from toru.supervise.health import Health
 from toru.supervise.host import Host, Recipe
 from toru.supervise.link import Link
@@ -36,6 +37,9 @@ from toru.wire.protocol2 import JsonLines
 CONCURRENCY = {"1": 1, "2": 64}
 # How long a process's last words are waited for once it is dead, before its end is told.
 _LAST_WORDS_SECONDS = 0.025
+# How long a process is one of the few that may be starting at once; one that takes longer, or hangs, is not
+# to keep the others waiting.
+_STARTER_SECONDS = 1.0
 # How often what is left of its session is looked for, and how long at most.
 _BURY_SECONDS, _BURY_TRIES = 0.01, 200
 # Something that left the session may hold the pipes for ever: they are closed that long after the end.
@@ -142,9 +146,9 @@ class Child(ProcessProtocol):
             "TORU_PLUGIN_TOKEN": token,
         }
         self.started_at = self._host.clock.seconds()
-        with suppress(FileNotFoundError):
-            os.unlink(self.socket_path)
         try:
+            # A tmp cleaner may have taken it, or a plugin.
+            self._host.run.mkdir(mode=0o700, exist_ok=True)
             self._host.spawner.spawn(
                 self,
                 [os.fspath(self.recipe.path)],
@@ -157,6 +161,9 @@ class Child(ProcessProtocol):
             self._conclude()
             return
         self._listener.started(self)
+        if self._end is not None:
+            return  # dead before anybody looked, and its end is under way
+        self._after("slot", _STARTER_SECONDS, self._leave_slot)
         seconds = self._host.supervision.ready_timeout
         self._after("ready", seconds, self.fail, f"it did not get ready within {seconds:g} s")
         self._coming_up = Deferred.fromCoroutine(self._come_up())
@@ -238,6 +245,7 @@ class Child(ProcessProtocol):
         return channel
 
     def _leave_slot(self) -> None:
+        self._cancel("slot")
         if self._holds_slot:
             self._holds_slot = False
             self._host.starting.release()
@@ -334,8 +342,7 @@ class Child(ProcessProtocol):
         self._cancel("stop")
         self._leave_slot()
         self.link.close()
-        with suppress(FileNotFoundError):
-            os.unlink(self.socket_path)
+        remove_socket(self.socket_path)
         self._bury(session, _BURY_TRIES)
 
     def _bury(self, session: int, tries: int) -> None:

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from toru.errors import InvalidMetadata
 from toru.model import PluginMetadata, Protocol
-from toru.supervise.registry import Decision, Found, Stamp, decide
+from toru.supervise.registry import Decision, Found, Stamp, decide, shown
 from toru.supervise.remembered import InThread, Remembered
 from toru.wire.metadata import parse_metadata
 
@@ -134,10 +134,8 @@ class Discovery:
         `again`: by hand, so that files that were bad are asked again too.
         """
         if not self._stopped:
-            recalled = self._scan(again)
-            # What is asked now may hold back what is recalled.
-            self._start()
-            for name, answer in recalled.items():
+            # What is recalled is not held back by what is asked now: it was a plugin the last time too.
+            for name, answer in self._scan(again).items():
                 self._settle(name, answer)
             self._proceed()
         if self._stopped or self._idle():
@@ -303,7 +301,7 @@ class Discovery:
         """Take in what a file is, or the reason why it is none."""
         self._held.pop(name, None)
         if isinstance(answer, str):
-            self._known[name] = f"{name}: {answer}"
+            self._known[name] = f"{shown(name)}: {answer}"
             return
         holders = {other for other, asked in self._asking.items() if other < name and not asked.overdue}
         if holders:

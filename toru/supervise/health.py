@@ -63,9 +63,7 @@ class Health:
     def _what_is_wrong(self) -> str | None:
         if not os.path.exists(self._socket_path):
             return "its socket file is gone"
-        if not self._link.answering:
-            # What it did not take may have been one of too many at once; nobody may ask again for hours.
-            self._link.ping()
+        self._link.look()
         # A socket that is too busy to take a request has requests in flight, and those time out first.
         answering = self._link.answering or self._link.in_flight > 0
         self._unanswered = 0 if answering else self._unanswered + 1

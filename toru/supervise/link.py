@@ -156,7 +156,7 @@ class Link:
 
     def _settled(self) -> None:
         self._pump()
-        if not self._exchanges:
+        if self.idle:
             self._drained, waiting = [], self._drained
             for waiter in waiting:
                 waiter.callback(None)
@@ -212,19 +212,16 @@ class Link:
                 self._traffic.answered(self.heard_at - began)
                 exchange.waiter.callback(message)
             case Nonsense():
-                self._traffic.failed()
-                exchange.waiter.errback(ProtocolError(message.why))
+                self._fail(exchange, ProtocolError(message.why))
             case Refusal():
-                self._traffic.failed()
-                exchange.waiter.errback(PluginError(message.message))
+                self._fail(exchange, PluginError(message.message))
         self._settled()
         return True
 
     def failed(self, request_id: str, error: ToruError) -> None:
         exchange = self._exchanges.settle(request_id)
         if exchange is not None:
-            self._traffic.failed()
-            exchange.waiter.errback(error)
+            self._fail(exchange, error)
             self._settled()
 
     def lost(self, error: ToruError) -> None:
@@ -300,6 +297,11 @@ class Link:
         """Ask for a sign of life; any message that comes moves `heard_at`."""
         if self._channel is not None:
             self._channel.ping(str(next(self._ids)))
+
+    def look(self) -> None:
+        """See anew whether the plugin is `answering`."""
+        if self._channel is not None:
+            self._channel.look()
 
     def shutdown(self, grace_seconds: float) -> bool:
         """Ask the process to exit. Returns whether there was a way to ask."""

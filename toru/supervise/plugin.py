@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from msgspec import to_builtins
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
 from toru.model import Event, EventType, Exit, Health, PluginStatus, Protocol, State, Usage
-from toru.supervise.backoff import counted_crashes, restart_delay
+from toru.supervise.backoff import CHANGES_SECONDS, change_delay, counted_crashes, restart_delay
 from toru.supervise.child import Child
 from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
@@ -66,7 +66,10 @@ class Plugin:
         self._leaving: set[Child] = set()
         self._crashes = 0
         self._starts = 0
+        self._begun = False
         self._ending = False
+        self._changes: list[float] = []
+        self._change: IDelayedCall | None = None
         self._last_exit: Exit | None = None
         self._problem: str | None = None
         self.broken_file: str | None = None
@@ -103,12 +106,20 @@ class Plugin:
         return fail(PluginUnavailable(f"The plugin '{self.id}' {is_}.", retry_after=wait))
 
     def begin(self) -> None:
-        """Take up the state that it was left in: up where it is enabled."""
+        """Take up the state that it was left in: up where it is enabled.
+
+        Until then nothing is started: one of the same id, from another file, may be on its way out.
+        """
+        self._begun = True
         self._tail.start()
         if self.enabled:
             self._life.start()
         else:
             self._life.disable()
+
+    def _start(self) -> None:
+        if self._begun:
+            self._life.start()
 
     def enable(self) -> Deferred[None]:
         """Have it up; crashes before are forgiven. Fires when it is up, has crashed, or after `start_timeout`."""
@@ -117,7 +128,7 @@ class Plugin:
             self._crashes = 0
             self._problem = None
             self.tell("enabled")
-        self._life.start()
+        self._start()
         started = self._when(lambda: self.state not in _ON_THE_WAY)
         return _within(started, self._host.supervision.start_timeout, self._host.clock)
 
@@ -132,7 +143,11 @@ class Plugin:
         self._life.disable()
 
         def gone() -> bool:
-            down = self.state == "disabled" or (self.enabled and self._child is not child)
+            down = (
+                self.state == "disabled"
+                or (self._ending and self.state == "stopped")
+                or (self.enabled and self._child is not child)
+            )
             return down and not self._leaving
 
         return self._when(gone)
@@ -140,6 +155,7 @@ class Plugin:
     def stop(self) -> Deferred[None]:
         """Have it down for good. Fires when nothing of it is left, and all that it wrote is safe."""
         self._ending = True
+        self._forget_change()
         self._end_others("it was stopped")
         self._life.stop()
 
@@ -164,7 +180,7 @@ class Plugin:
             return waiter
         if self.state in ("starting", "running"):
             self._life.stop()
-        self._life.start()
+        self._start()
 
         def decided() -> bool:
             return self.state not in _ON_THE_WAY or (self._ending and self.state == "stopped")
@@ -184,8 +200,22 @@ class Plugin:
         self._crashes = 0
         self.tell("changed", version=found.metadata.version)
         self._drop_successor("its file changed once more")
+        now = self._host.clock.seconds()
+        self._changes = [*(at for at in self._changes if now - at < CHANGES_SECONDS), now]
+        self._forget_change()
+        delay = change_delay(len(self._changes))
+        if delay:
+            self._change = self._host.clock.callLater(delay, self._replace)
+        else:
+            self._replace()
+
+    def _replace(self) -> None:
         if self.enabled and self.state != "stopped":
             self.restart().addErrback(self._not_replaced)
+
+    def _forget_change(self) -> None:
+        if self._change is not None and self._change.active():
+            self._change.cancel()
 
     def _not_replaced(self, failure: Failure) -> None:
         error = failure.getErrorMessage()
@@ -298,6 +328,10 @@ class Plugin:
                 self._no_successor(exit.detail)
         elif child is self._child:
             if self._forgive(child):
+                self._last_exit = exit
+                self.tell(
+                    "stopped", pid=child.pid, exit=to_builtins(exit), asked_in=f"protocol {child.probing}"
+                )
                 self._life.died_in_probe(exit)
             else:
                 if self.state == "stopping":

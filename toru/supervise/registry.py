@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def decide(known: Mapping[str, Found | str]) -> Decision:
     for name in sorted(known):
         found = known[name]
         if isinstance(found, str):
-            problems.append(Problem(name, found))
+            problems.append(Problem(shown(name), found))
             broken.add(name)
             continue
         metadata = found.metadata
@@ -66,6 +67,11 @@ def decide(known: Mapping[str, Found | str]) -> Decision:
         else:
             plugins[metadata.id] = routes[metadata.route] = found
     return Decision(plugins, tuple(problems), frozenset(broken))
+
+
+def shown(name: str) -> str:
+    """A file name as text, also where it is no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def difference(before: Decision, after: Decision) -> Rescan:

@@ -1,16 +1,18 @@
 """Starts processes: each in a session of its own, with a clean environment, dying with the core.
 
 util-linux does what Python cannot do between fork and exec without a copy of the whole core: `setsid`
-makes the session, `setpriv` has the kernel kill the process when the core dies, `prlimit` sets limits.
-Each replaces itself with the next, so that the process that is left is the plugin's own.
+makes the session, `setpriv` has the kernel kill the process when the core dies, `prlimit` sets limits. Each
+replaces itself with the next, so that the process that is left is the plugin's own.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
@@ -38,22 +40,43 @@ def describe_end(reason: Failure) -> tuple[int | None, str | None, str]:
     """(exit code, name of the signal, a sentence) of a process that ended."""
     error = reason.value
     if isinstance(error, ProcessTerminated) and error.signal is not None:
-        name = signal.Signals(error.signal).name
+        name = _signal_name(error.signal)
         return None, name, f"killed by {name}"
     code = error.exitCode if isinstance(error, (ProcessDone, ProcessTerminated)) else None
     return code, None, f"exited with code {code}"
 
 
+def raise_open_files() -> int:
+    """Let this process have as many files open as it may; each client and each plugin is some.
+
+    Returns how many it might have before, which is what programs that it starts expect.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # most of the real-time ones have none
+        return f"SIG{number}"
+
+
 class Spawner:
     """Starts executables. One for the whole core."""
 
-    def __init__(self, processes: IReactorProcess, clock: IReactorTime, environ: Mapping[str, str]) -> None:
-        """Raises StartError where util-linux is not there."""
+    def __init__(
+        self, processes: IReactorProcess, clock: IReactorTime, environ: Mapping[str, str], nofile: int
+    ) -> None:
+        """`nofile`: how many files a program may open that nothing else is said of. Raises StartError where
+        util-linux is not there."""
         self._processes = processes
         self._clock = clock
         self._environment = clean_environment(environ)
-        setsid, setpriv = _tool("setsid"), _tool("setpriv")
+        setsid, setpriv, self._prlimit = map(_tool, ("setsid", "setpriv", "prlimit"))
         self._prefix = (setsid, "--", setpriv, "--pdeathsig", "KILL", "--")
+        self._nofile = nofile
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
@@ -76,20 +99,26 @@ class Spawner:
         cannot be executed is an exit with code 126 or 127 and a line on standard error.
         """
         limits = []
-        if memory_max is not None:
-            limits.append(f"--data={memory_max}")
         if nofile is not None:
             limits.append(f"--nofile={nofile}")
-        prlimit = (_tool("prlimit"), *limits, "--") if limits else ()
+        if memory_max is not None:
+            limits.append(f"--data={memory_max}")
+        # What the operator set holds from the first instruction on, for one more program to execute.
+        prlimit = (self._prlimit, *limits, "--") if limits else ()
         line = [os.fsencode(word) for word in (*self._prefix, *prlimit, *command)]
         added = {**self._environment, **environment}
-        return self._processes.spawnProcess(
+        process = self._processes.spawnProcess(
             protocol,
             line[0],
             line,
             env={os.fsencode(name): os.fsencode(value) for name, value in added.items()},
             childFDs={0: self._null, 1: "r", 2: "r"},
         )
+        if nofile is None and process.pid is not None:  # it has none where it is over already
+            with suppress(ProcessLookupError):
+                _, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (self._nofile, hard))
+        return process
 
     def ask(self, path: Path, environment: Mapping[str, str]) -> Deferred[bytes]:
         """What `path --metadata` prints on standard output.

@@ -167,6 +167,7 @@ class Supervisor:
     def _remove(self, plugin: Plugin) -> None:
         del self._plugins[plugin.id]
         plugin.tell("removed")
+        before = self._leaving.get(plugin.id, succeed(None))
         gone: Deferred[None] = Deferred()
         self._leaving[plugin.id] = gone
 
@@ -175,7 +176,13 @@ class Supervisor:
                 del self._leaving[plugin.id]
             gone.callback(None)
 
-        plugin.stop().addCallback(left)
+        ended = plugin.stop()
+
+        def wait_for_it() -> None:
+            ended.addCallback(left)
+
+        # Where the one before it is still on its way out too, that is waited for first.
+        before.addCallback(lambda _: wait_for_it())
 
     def _tell_problems(self, before: Decision, after: Decision) -> None:
         known = set(before.problems)
