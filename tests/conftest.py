@@ -1,9 +1,30 @@
-"""What holds for all tests, wherever they are started."""
+"""What holds in all tests: Ctrl-C works, and no statement runs on SQLite that PostgreSQL could not run."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.portable import watched
 
 # A shell lets what it starts in the background ignore Ctrl-C, and so would every core that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def objections_found() -> Iterator[list[str]]:
+    """What there is to object to in the statements that this test executed so far."""
+    with watched() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _portable_statements(objections_found: list[str]) -> Iterator[None]:
+    """Fails the test that executed such a statement."""
+    yield
+    found = list(objections_found)
+    objections_found.clear()
+    assert not found, "\n".join(found)

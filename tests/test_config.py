@@ -68,6 +68,7 @@ def test_defaults(tmp_path: Path) -> None:
         plugins=tmp_path / "plugins",
         data=tmp_path / "data",
         logs=tmp_path / "data" / "logs",
+        database=f"sqlite:///{tmp_path}/data/toru.db",
         request_timeout=30.0,
         max_body_bytes=8 * 1024 * 1024,
         max_message_bytes=16 * 1024 * 1024,
@@ -77,6 +78,19 @@ def test_defaults(tmp_path: Path) -> None:
     )
     assert config.run == tmp_path / "data" / "run"
     assert config.supervision.max_starting >= 2
+
+
+def test_the_database(tmp_path: Path) -> None:
+    assert load({"data": "d"}, {}, tmp_path).database == f"sqlite:///{tmp_path}/d/toru.db"
+    (tmp_path / "etc").mkdir()
+    write(tmp_path / "etc", "database = 'sqlite:///x.db'\n[kv]\nmax_bytes = '2K'\n")
+    flags = {"config": "etc/toru.toml"}
+    assert load(flags, {}, tmp_path).database == f"sqlite:///{tmp_path}/etc/x.db"
+    assert load(flags, {}, tmp_path).kv_limits.max_bytes == 2048
+    environ = {"TORU_DATABASE": "sqlite:////var/y.db"}
+    assert load(flags, environ, tmp_path).database == "sqlite:////var/y.db"
+    flags["database"] = "sqlite:///z.db"
+    assert load(flags, environ, tmp_path).database == f"sqlite:///{tmp_path}/z.db"
 
 
 def test_flag_then_environment_then_file(tmp_path: Path) -> None:
@@ -193,14 +207,27 @@ def test_whole_file(tmp_path: Path) -> None:
     ("text", "line"),
     [
         ("foo = 1", "toru.toml: unknown key `foo`"),
-        ("database = 'x'", "toru.toml: unknown key `database`"),
-        ("config = 'x'", "toru.toml: unknown key `config`"),
         (
-            "[logs]\nage = 1",
-            "toru.toml: `logs` must be the path of a folder, without control characters, not {'age': 1}",
+            "database = 'postgresql://x/y'",
+            (
+                "toru.toml: `database` must be sqlite:/// and the path of a file, without control characters, "
+                "not 'postgresql://x/y'"
+            ),
         ),
-        ("[kv]\nlimit = 1", "toru.toml: unknown key `kv`"),
-        ("[[webhook]]\nurl = 'x'", "toru.toml: unknown key `webhook`"),
+        ("config = 'x'", "toru.toml: unknown key `config`"),
+        ("[logs]\nage = 1", "toru.toml: unknown key `age` in [logs]"),
+        ("[kv]\nlimit = 1", "toru.toml: unknown key `limit` in [kv]"),
+        (
+            "[kv]\nmax_bytes = 0",
+            (
+                "toru.toml: `max_bytes` in [kv] must be a whole number of bytes above 0, or a string such as "
+                '"64M" (K, M or G), not 0'
+            ),
+        ),
+        (
+            "[[webhook]]\nurl = 'x'",
+            "toru.toml: `secret` is missing in a [[webhook]]; it must be a string that is not empty",
+        ),
         ("[supervision]\nfoo = 1", "toru.toml: unknown key `foo` in [supervision]"),
         ("[plugin.hello]\nfoo = 1", "toru.toml: unknown key `foo` in [plugin.hello]"),
         ("supervision = 1", "toru.toml: `supervision` must be a table, not 1"),
@@ -442,7 +469,7 @@ def test_the_lock_ends_with_its_process(short_path: Path, descriptors: list[int]
 def test_a_lock_that_cannot_be_opened(short_path: Path) -> None:
     config = load({}, {}, short_path)
     (config.data / "lock").mkdir(parents=True)
-    with pytest.raises(StartError, match="cannot be opened: Is a directory"):
+    with pytest.raises(StartError, match="cannot be locked: Is a directory"):
         lock_data(config)
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,7 +23,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from toru.errors import StartError
-from toru.model import Protocol
+from toru.model import EventType, Protocol
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -78,19 +79,52 @@ class PluginSettings(Struct, frozen=True, kw_only=True):
     restart: Literal["overlap", "stop-first"] = "overlap"
 
 
+class LogLimits(Struct, frozen=True, kw_only=True):
+    """What is kept of each plugin's log: records, bytes, and days of age, whichever is reached first."""
+
+    max_records: Count = 100_000
+    max_bytes: Count = 64 * MIB
+    max_age_days: Annotated[float, Meta(gt=0, le=36_500)] = 30.0
+
+
+class KvLimits(Struct, frozen=True, kw_only=True):
+    """What each plugin may store: bytes of its keys and values together."""
+
+    max_bytes: Count = 64 * MIB
+
+
+class Webhook(Struct, frozen=True, kw_only=True):
+    """Where events are sent to: a URL, the types that it wants, and what the deliveries are signed with."""
+
+    url: Text
+    secret: Annotated[str, Meta(min_length=1)]
+    events: frozenset[EventType] = frozenset(get_args(EventType))
+
+    def __repr__(self) -> str:
+        # The secret is in no log, and the URLs of many receivers hold one as well.
+        return f"Webhook({urlsplit(self.url).hostname!r})"
+
+
 class Config(Struct, frozen=True, kw_only=True):
-    """All settings. Paths are absolute; symlinks in them stand as they were written."""
+    """All settings. Paths are absolute; symlinks in them stand as they were written.
+
+    `database` is a URL, whose path is as absolute.
+    """
 
     listen: tuple[str, ...]
     plugins: Path
     data: Path
     logs: Path
+    database: str
     request_timeout: float
     max_body_bytes: int
     max_message_bytes: int
     trusted_proxies: tuple[Network, ...]
     supervision: Supervision
     plugin: Mapping[str, PluginSettings]
+    log_limits: LogLimits = LogLimits()
+    kv_limits: KvLimits = KvLimits()
+    webhooks: tuple[Webhook, ...] = ()
 
     @property
     def run(self) -> Path:
@@ -99,7 +133,8 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 _FOLDERS = ("plugins", "data", "logs")
-_FLAGS = ("listen", *_FOLDERS)
+_SQLITE = "sqlite:///"
+_FLAGS = ("listen", *_FOLDERS, "database")
 _VARIABLES = (*_FLAGS, "request_timeout", "max_body_bytes", "max_message_bytes", "trusted_proxies")
 _DEFAULTS: Mapping[str, Any] = {
     "listen": (DEFAULT_LISTEN,),
@@ -113,15 +148,23 @@ _DEFAULTS: Mapping[str, Any] = {
 _TOP: Mapping[str, Any] = {
     "listen": Annotated[tuple[Text, ...], Meta(min_length=1)],
     **dict.fromkeys(_FOLDERS, Text),
+    "database": Annotated[str, Meta(pattern=rf"\A{_SQLITE}[^\x00-\x1f\x7f]+\Z")],
     "request_timeout": Seconds,
     "max_body_bytes": MessageBytes,
     "max_message_bytes": MessageBytes,
     "trusted_proxies": tuple[str, ...],
     "supervision": dict[str, Any],
     "plugin": dict[str, dict[str, Any]],
+    "kv": dict[str, Any],
+    "webhook": list[dict[str, Any]],
 }
 _SUPERVISION = get_type_hints(Supervision, include_extras=True)
 _PLUGIN = get_type_hints(PluginSettings, include_extras=True)
+_LOGS = get_type_hints(LogLimits, include_extras=True)
+_KV = get_type_hints(KvLimits, include_extras=True)
+_WEBHOOK = get_type_hints(Webhook, include_extras=True)
+# Values that may hold a secret, and are not repeated where they are wrong.
+_NOT_SHOWN = frozenset({"webhook", "secret", "url"})
 
 _A_DURATION = "a number of seconds above 0 and at most 1000000"
 _A_COUNT = "a whole number above 0"
@@ -129,6 +172,8 @@ _A_SIZE = "a whole number of bytes above 0 and below 2 GiB"
 _ALLOWED: Mapping[str, str] = {
     "listen": f"one or more endpoints such as {DEFAULT_LISTEN}",
     **dict.fromkeys(_FOLDERS, "the path of a folder, without control characters"),
+    "database": f"{_SQLITE} and the path of a file, without control characters",
+    "kv": "a table",
     "max_body_bytes": _A_SIZE,
     "max_message_bytes": _A_SIZE,
     "trusted_proxies": "a list of IP addresses or networks such as 10.0.0.0/8",
@@ -144,6 +189,13 @@ _ALLOWED: Mapping[str, str] = {
     "memory_max": 'a whole number of bytes above 0, or a string such as "256M" (K, M or G)',
     "nofile": _A_COUNT,
     "restart": '"overlap" or "stop-first"',
+    "max_records": _A_COUNT,
+    "max_bytes": 'a whole number of bytes above 0, or a string such as "64M" (K, M or G)',
+    "max_age_days": "a number of days above 0 and at most 36500",
+    "webhook": "one or more tables, [[webhook]]",
+    "url": "the URL of a receiver, http or https, without a user",
+    "secret": "a string that is not empty",
+    "events": f"a list of types of events: {', '.join(get_args(EventType))}",
 }
 
 _PLUGIN_ID = re.compile(r"(?!-)[A-Za-z0-9-]{1,64}(?<!-)")
@@ -155,7 +207,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Config:
     """The settings that hold, of all sources; those that others override are checked as well.
 
-    `flags` has `listen` (a list), `plugins`, `data`, `logs` and `config` (strings), each None, empty or
+    `flags` has `listen` (a list), `plugins`, `data`, `logs`, `database` and `config` (strings), each None, empty or
     absent where it was not given; its other keys are left alone. An empty variable in `environ` counts
     as absent. `cwd` is absolute. Raises StartError: one line that names the setting, its source and what
     is allowed there.
@@ -166,7 +218,10 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Con
     raw = _read(path, shown, required=bool(file))
     if isinstance(raw.get("listen"), str):
         raw["listen"] = [raw["listen"]]
+    log_limits = _log_limits(raw, shown)
     in_file = _table(raw, _TOP, shown)
+    webhooks = _webhooks(in_file.pop("webhook", []), shown)
+    kv_limits = _kv_limits(in_file.pop("kv", {}), shown)
     supervision = Supervision(**_table(in_file.pop("supervision", {}), _SUPERVISION, shown, "supervision"))
     plugin = {name: _plugin(name, table, shown) for name, table in in_file.pop("plugin", {}).items()}
 
@@ -189,7 +244,15 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Con
             values[key] = _resolved(key, value, base, names[key])
     values.setdefault("logs", _default_logs(values["data"]))
     _check_sizes(values, names)
-    return Config(**values, supervision=supervision, plugin=plugin)
+    values.setdefault("database", f"{_SQLITE}{values['data'] / 'toru.db'}")
+    return Config(
+        **values,
+        supervision=supervision,
+        plugin=plugin,
+        log_limits=log_limits,
+        kv_limits=kv_limits,
+        webhooks=webhooks,
+    )
 
 
 def check_endpoint(description: str, reactor: object) -> IStreamServerEndpoint:
@@ -258,7 +321,8 @@ def _checked(
         try:
             values[key] = msgspec.convert(value, types[key], strict=strict)
         except (msgspec.ValidationError, UnicodeEncodeError) as error:
-            raise StartError(f"{name(key)} must be {_ALLOWED[key]}, not {reprlib.repr(value)}") from error
+            found = "" if key in _NOT_SHOWN else f", not {reprlib.repr(value)}"
+            raise StartError(f"{name(key)} must be {_ALLOWED[key]}{found}") from error
     return values
 
 
@@ -266,6 +330,8 @@ def _resolved(key: str, value: Any, base: Path, name: str) -> Any:
     """A checked value as Config has it: folders under `base` where they are relative, networks parsed."""
     if key in _FOLDERS:
         return Path(os.path.abspath(base / value))
+    if key == "database":
+        return _SQLITE + os.path.abspath(base / value.removeprefix(_SQLITE))
     if key == "trusted_proxies":
         try:
             return tuple(ip_network(text) for text in value)
@@ -280,8 +346,7 @@ def _plugin(plugin_id: str, raw: dict[str, Any], shown: str) -> PluginSettings:
         raise StartError(
             f"{shown}: [{table}] names no plugin: an id has 1 to 64 ASCII letters, digits and inner hyphens"
         )
-    if isinstance(size := raw.get("memory_max"), str) and (match := _SIZE.fullmatch(size)):
-        raw["memory_max"] = int(match[1]) * _UNITS[match[2]]
+    _read_size(raw, "memory_max")
     values = _table(raw, _PLUGIN, shown, table)
     for name, value in values.get("env", {}).items():
         if not _ENV_NAME.fullmatch(name) or name.startswith("TORU_") or "\0" in value:
@@ -290,6 +355,60 @@ def _plugin(plugin_id: str, raw: dict[str, Any], shown: str) -> PluginSettings:
                 "does not start with a digit or with `TORU_`, and its value has no NUL"
             )
     return PluginSettings(**values)
+
+
+def _log_limits(raw: dict[str, Any], shown: str) -> LogLimits:
+    """The limits in [logs], whose `folder`, where it has one, takes the place of the path in `logs`."""
+    table = raw.get("logs")
+    if not isinstance(table, dict):
+        return LogLimits()
+    del raw["logs"]
+    if "folder" in table:
+        raw["logs"] = table.pop("folder")
+    _read_size(table, "max_bytes")
+    return LogLimits(**_table(table, _LOGS, shown, "logs"))
+
+
+def _kv_limits(table: dict[str, Any], shown: str) -> KvLimits:
+    _read_size(table, "max_bytes")
+    return KvLimits(**_table(table, _KV, shown, "kv"))
+
+
+def _webhooks(tables: list[dict[str, Any]], shown: str) -> tuple[Webhook, ...]:
+    webhooks: dict[str, Webhook] = {}
+    for raw in tables:
+        values = _table(raw, _WEBHOOK, shown, "[webhook]")
+        for key in ("url", "secret"):
+            if key not in values:
+                raise StartError(f"{shown}: `{key}` is missing in a [[webhook]]; it must be {_ALLOWED[key]}")
+        webhook = Webhook(**values)
+        if not _is_http(webhook.url):
+            raise StartError(f"{_in_file(shown, '[webhook]', 'url')} must be {_ALLOWED['url']}")
+        if webhook.url in webhooks:
+            raise StartError(f"{shown}: two [[webhook]] have the same `url`; make one of them")
+        webhooks[webhook.url] = webhook
+    return tuple(webhooks.values())
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        usable = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    return (
+        usable
+        and parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and parts.username is None
+        and " " not in url
+    )
+
+
+def _read_size(raw: dict[str, Any], key: str) -> None:
+    """Put the number in place of a size such as "256M"."""
+    if isinstance(size := raw.get(key), str) and (match := _SIZE.fullmatch(size)):
+        raw[key] = int(match[1]) * _UNITS[match[2]]
 
 
 def _default_logs(data: Path) -> Path:

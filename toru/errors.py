@@ -2,14 +2,26 @@
 
 ToruError
  ├─ BadRequest                400  what the client sent cannot be used
- │   └─ BadRoute              400  a route segment that tries to leave its place
+ │   ├─ BadRoute              400  a route segment that tries to leave its place
+ │   └─ WeakPassword          400  a new password that breaks the rules
+ ├─ Unauthenticated           401  nobody, or a credential that is worth nothing
+ │   └─ WrongCredentials      401  a name and a password that do not belong together
+ ├─ Forbidden                 403  somebody who may not do that
+ │   └─ WrongPassword         403  the current password, asked for again, is not that
  ├─ NotFound                  404
  │   ├─ PluginNotFound        404  no plugin has this id
  │   ├─ RouteNotFound         404  no enabled plugin has this route
- │   └─ BundleNotFound        404  the plugin has no frontend
+ │   ├─ BundleNotFound        404  the plugin has no frontend
+ │   ├─ UserNotFound          404  no client account has this id
+ │   └─ TokenNotFound         404  no API token has this id
  ├─ MethodNotAllowed          405
  ├─ PluginDisabled            409  the call needs an enabled plugin
+ ├─ UserExists                409  another account has this name
+ ├─ Conflict                  409  what the caller relied on does not hold (any more)
  ├─ BodyTooLarge              413  the request body is over `max_body_bytes`
+ ├─ UnsupportedMediaType      415  a body that says that it is no JSON
+ ├─ TooManyFailures           429  after failed sign-ins one has to wait
+ ├─ TooLong                   413  a key or a value is longer than it may be
  ├─ PluginFailure             502  the plugin did not give a usable answer
  │   ├─ LinkLost              502  its connection ended before the answer
  │   ├─ ProtocolError         502  it said something that the protocol forbids
@@ -17,8 +29,12 @@ ToruError
  │   └─ RestartFailed         502  its new process did not get ready
  ├─ PluginUnavailable         503  it is enabled and not up
  ├─ PluginBusy                503  its queue is full
+ ├─ SignInBusy                503  as many passwords wait to be checked as may wait
  ├─ CoreStopping              503  this core is going down
- └─ PluginTimeout             504  no answer in time
+ ├─ StorageUnavailable        503  the database cannot do it now
+ ├─ PluginTimeout             504  no answer in time
+ └─ StorageFull               507  the disk is full
+     └─ QuotaExceeded         507  the plugin's storage is
 
 InvalidMetadata   what `--metadata` printed, or the file itself, is no usable plugin
 StartError        a setting or a condition under which toru cannot start
@@ -62,6 +78,43 @@ class BadRoute(BadRequest):
     title = "Bad route"
 
 
+class WeakPassword(BadRequest):
+    """A new password that breaks the rules. The detail names each of them."""
+
+    code = "weak-password"
+    title = "Weak password"
+
+
+class Unauthenticated(ToruError):
+    """Nobody, or a credential that is worth nothing."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "Unauthenticated"
+
+
+class WrongCredentials(Unauthenticated):
+    """A name and a password that do not belong together; which of the two is wrong is not told."""
+
+    code = "wrong-credentials"
+    title = "Wrong credentials"
+
+
+class Forbidden(ToruError):
+    """Somebody who may not do that."""
+
+    status = 403
+    code = "forbidden"
+    title = "Forbidden"
+
+
+class WrongPassword(Forbidden):
+    """The current password, asked for again, is not that."""
+
+    code = "wrong-password"
+    title = "Wrong password"
+
+
 class NotFound(ToruError):
     """There is nothing here."""
 
@@ -91,6 +144,20 @@ class BundleNotFound(NotFound):
     title = "Bundle not found"
 
 
+class UserNotFound(NotFound):
+    """No client account has this id."""
+
+    code = "user-not-found"
+    title = "User not found"
+
+
+class TokenNotFound(NotFound):
+    """No API token has this id."""
+
+    code = "token-not-found"
+    title = "Token not found"
+
+
 class MethodNotAllowed(ToruError):
     """The path exists, the method does not."""
 
@@ -107,12 +174,52 @@ class PluginDisabled(ToruError):
     title = "Plugin disabled"
 
 
+class UserExists(ToruError):
+    """Another account has this name, or one that differs only in upper and lower case."""
+
+    status = 409
+    code = "user-exists"
+    title = "User exists"
+
+
+class Conflict(ToruError):
+    """What the caller relied on does not hold, or not any more."""
+
+    status = 409
+    code = "conflict"
+    title = "Conflict"
+
+
 class BodyTooLarge(ToruError):
     """The request body is over `max_body_bytes`."""
 
     status = 413
     code = "body-too-large"
     title = "Body too large"
+
+
+class UnsupportedMediaType(ToruError):
+    """The body says that it is something else than JSON."""
+
+    status = 415
+    code = "unsupported-media-type"
+    title = "Unsupported media type"
+
+
+class TooManyFailures(ToruError):
+    """After failed sign-ins one has to wait."""
+
+    status = 429
+    code = "too-many-failures"
+    title = "Too many failed sign-ins"
+
+
+class TooLong(ToruError):
+    """A key or a value is longer than it may be."""
+
+    status = 413
+    code = "too-long"
+    title = "Too long"
 
 
 class PluginFailure(ToruError):
@@ -167,12 +274,43 @@ class PluginBusy(ToruError):
     title = "Plugin busy"
 
 
+class SignInBusy(ToruError):
+    """As many passwords wait to be checked as may wait."""
+
+    status = 503
+    code = "sign-in-busy"
+    title = "Sign-in busy"
+
+
 class CoreStopping(ToruError):
     """This core is going down and takes nothing new."""
 
     status = 503
     code = "stopping"
     title = "Stopping"
+
+
+class StorageUnavailable(ToruError):
+    """The database cannot do it now: it is locked, damaged, closed, or too much waits for it."""
+
+    status = 503
+    code = "storage-unavailable"
+    title = "Storage unavailable"
+
+
+class StorageFull(ToruError):
+    """The disk is full; nothing was changed."""
+
+    status = 507
+    code = "storage-full"
+    title = "Storage full"
+
+
+class QuotaExceeded(StorageFull):
+    """The plugin's storage is as full as it may be; nothing was changed."""
+
+    code = "quota-exceeded"
+    title = "Quota exceeded"
 
 
 class PluginTimeout(ToruError):

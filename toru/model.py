@@ -10,6 +10,9 @@ Capability = Literal["ping", "cancel", "stream", "websocket"]
 Protocol = Literal["1", "2"]
 State = Literal["stopped", "starting", "running", "stopping", "backoff", "disabled"]
 Health = Literal["healthy", "unhealthy", "disabled"]
+UserRole = Literal["admin", "client"]
+TokenRole = Literal["admin", "client", "monitor"]
+PrincipalKind = Literal["admin", "client", "monitor", "plugin"]
 EventType = Literal[
     "discovered",
     "changed",
@@ -25,7 +28,10 @@ EventType = Literal[
     "unhealthy",
     "disabled-after-crashes",
     "upgraded",
+    "admin-action",
 ]
+LogLevel = Literal["trace", "debug", "info", "warn", "error"]
+LogStream = Literal["stdout", "stderr", "link", "file"]
 
 
 class PluginMetadata(Struct, frozen=True):
@@ -82,8 +88,16 @@ class Traffic(Struct, frozen=True):
     latency_ms: Latency
 
 
-class PluginStatus(Struct, frozen=True):
-    """A plugin as `GET /api/plugins` shows it. Times are RFC 3339 in UTC, durations seconds."""
+class Figures(Struct, frozen=True, gc=False):
+    """What a plugin cost and did at one moment. `timestamp` is RFC 3339 in UTC; `usage` is None where nothing runs."""
+
+    timestamp: str
+    usage: Usage | None
+    traffic: Traffic
+
+
+class PluginSummary(Struct, frozen=True):
+    """A plugin as `GET /api/plugins` shows it to who is no admin. Times are RFC 3339 in UTC, durations seconds."""
 
     id: str
     name: str
@@ -98,17 +112,22 @@ class PluginStatus(Struct, frozen=True):
     state: State
     running: bool
     health: Health
-    pid: int | None
-    socket_path: str | None
     started_at: str | None
     uptime_seconds: float | None
     restarts: int
     consecutive_crashes: int
     next_restart_at: str | None
-    last_exit: Exit | None
     problem: str | None
-    usage: Usage | None
     traffic: Traffic
+
+
+class PluginStatus(PluginSummary, frozen=True):
+    """A plugin as an admin sees it."""
+
+    pid: int | None
+    socket_path: str | None
+    last_exit: Exit | None
+    usage: Usage | None
 
 
 class Problem(Struct, frozen=True):
@@ -128,7 +147,10 @@ class Rescan(Struct, frozen=True):
 
 
 class Event(Struct, frozen=True):
-    """One thing that happened to a plugin. `timestamp` is RFC 3339 in UTC; `details` is plain JSON."""
+    """One thing that happened. `timestamp` is RFC 3339 in UTC; `details` is plain JSON.
+
+    `plugin` is empty where it is about none. Of an `admin-action` the details say `who`, `what` and `from`.
+    """
 
     timestamp: str
     plugin: str
@@ -141,8 +163,95 @@ class LogRecord(Struct, frozen=True):
 
     timestamp: str
     plugin: str
-    level: Literal["trace", "debug", "info", "warn", "error"]
+    level: LogLevel
     message: str
-    stream: Literal["stdout", "stderr", "link", "file"]
+    stream: LogStream
     fields: dict[str, Any] | None
     pid: int | None
+
+
+class StoredLog(Struct, frozen=True):
+    """A LogRecord as it is kept. Ids grow, over all plugins; `error` is the field of that name where it is text."""
+
+    id: int
+    timestamp: str
+    level: LogLevel
+    plugin: str
+    message: str
+    stream: LogStream
+    fields: dict[str, Any] | None
+    error: str | None
+    pid: int | None
+
+
+class LogPage(Struct, frozen=True):
+    """A part of a plugin's log, newest first. `total` counts all that match; None where that was not counted."""
+
+    logs: tuple[StoredLog, ...]
+    page: int
+    page_size: int
+    total: int | None
+
+
+class StoredEvent(Struct, frozen=True):
+    """An Event as it is kept. Ids grow in the order of what happened."""
+
+    id: int
+    timestamp: str
+    plugin: str
+    type: EventType
+    details: dict[str, Any]
+
+
+class EventPage(Struct, frozen=True):
+    """A part of what happened, newest first. `total` counts all that match."""
+
+    events: tuple[StoredEvent, ...]
+    page: int
+    page_size: int
+    total: int
+
+
+class Principal(Struct, frozen=True):
+    """Who asks: `kind` is the role, which decides what is allowed.
+
+    `via` is what it showed: a user's session, an API token or a plugin's token. `id` is that of the user,
+    the token or the plugin. `name` is ASCII, for headers and logs;
+    `display_name` is for people.
+    """
+
+    kind: PrincipalKind
+    id: str
+    name: str
+    display_name: str
+    via: Literal["session", "token", "plugin"]
+
+
+class User(Struct, frozen=True):
+    """An account. `created_at` is RFC 3339 in UTC; one that is not active cannot sign in."""
+
+    id: str
+    username: str
+    display_name: str
+    role: UserRole
+    active: bool
+    created_at: str
+
+
+class ApiToken(Struct, frozen=True):
+    """A token that an admin made, without the token itself. `created_at` is RFC 3339 in UTC."""
+
+    id: str
+    name: str
+    role: TokenRole
+    created_at: str
+
+
+class LoginAttempt(Struct, frozen=True):
+    """One sign-in that was tried, with the name as it was given. `timestamp` is RFC 3339 in UTC."""
+
+    id: int
+    timestamp: str
+    username: str
+    address: str
+    success: bool

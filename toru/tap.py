@@ -18,31 +18,44 @@ from typing import Any, ClassVar
 
 from twisted.application.service import Service
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, DeferredSemaphore, TimeoutError as StillUnderWay, maybeDeferred
+from twisted.internet.defer import (
+    Deferred,
+    DeferredSemaphore,
+    TimeoutError as StillUnderWay,
+    gatherResults,
+    maybeDeferred,
+)
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.tcp import Port
 from twisted.internet.threads import deferToThread
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 from twisted.python.usage import Options as UsageOptions
 
 from toru.config import Config, PluginSettings, check_endpoint, cores, load
+from toru.entrance import Entrance
 from toru.errors import StartError
-from toru.http.site import make_site
+from toru.http.audit import Audit
+from toru.http.records import Records
+from toru.http.site import Site, make_site
+from toru.http.streams import Streams
+from toru.memory import Memory
 from toru.model import Event
+from toru.store.database import Database
 from toru.store.enabled import EnabledPlugins
 from toru.store.folders import instance_id, lock_data, prepare
-from toru.store.logfiles import LogFiles
 from toru.supervise import sessions
 from toru.supervise.dial import Dialler, remove_socket
 from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
+from toru.supervise.logtail import LogTail
 from toru.supervise.registry import Decision
 from toru.supervise.spawn import Spawner, raise_open_files
 from toru.supervise.supervisor import Parts, Supervisor
-from toru.supervise.usage import UsageSampler
+from toru.supervise.usage import UsageHistory, UsageSampler
 from toru.supervise.watch import FolderWatch
+from toru.wire.messages import rfc3339
 
 # How long requests may take to end once the core stops.
 DRAIN_SECONDS = 10.0
@@ -68,6 +81,7 @@ class Options(UsageOptions):
             None,
             "Folder of log files (default: /var/log/toru where writable, else <data>/logs).",
         ],
+        ["database", None, None, "Database (default: sqlite:///<data>/toru.db)."],
         ["config", None, None, "File with settings (default: ./toru.toml where there is one)."],
     ]
 
@@ -101,6 +115,7 @@ class Toru(Service):
         self._ports: list[IListeningPort] = []
         self._addresses: list[str] = []
         self._api_url = ""
+        self._storage_site: Site | None = None
         self._cannot_listen: StartError | None = None
 
     # -- the start
@@ -115,7 +130,7 @@ class Toru(Service):
             sys.stderr = sys.__stderr__
             raise
         super().startService()
-        # Whoever reads that it listens may send a signal, for which the reactor has to be ready.
+        # Whoever reads where it listens may send a signal in the next moment, and has to find us ready for it.
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.callWhenRunning(self._announce)
 
@@ -126,10 +141,12 @@ class Toru(Service):
         prepare(config)
         self._lock = lock_data(config)
         self._clear_run_folder()
-        self._pool = ThreadPool(1, 1, name="toru-logs")
-        self._logs = LogFiles(reactor, reactor, config.logs, self._pool)
         self._watch = FolderWatch(reactor, reactor, config.plugins, lambda: self._supervisor.look())
+        self._database = Database(config.database, reactor)
+        self._entrance = entrance = Entrance(reactor, self._database, self._environ)
+        self._memory = memory = Memory(reactor, config, self._database)
         self._supervisor = self._make_supervisor()
+        self._streams = Streams(reactor, self._supervisor, memory.logs, memory.events, memory.feed)
         self._site = make_site(
             reactor,
             self._supervisor,
@@ -137,14 +154,23 @@ class Toru(Service):
             max_body_bytes=config.max_body_bytes,
             trusted_proxies=config.trusted_proxies,
             in_thread=deferToThread,
+            doors=entrance.doors,
+            accounts=entrance.accounts,
+            records=Records(self._supervisor, memory.values, memory.logs, memory.events, self._history),
+            streams=self._streams,
+            audit=Audit(reactor, memory.events),
         )
         for endpoint, description in endpoints:
             listening = endpoint.listen(self._site)
             listening.addCallback(self._listening, description)
             listening.addErrback(self._not_listening, description)
+        if not self._api_url and self._cannot_listen is None:
+            self._listen_for_plugins()
         if self._cannot_listen is not None:
             raise self._cannot_listen
-        self._pool.start()
+        entrance.open()
+        memory.start()
+        self._streams.start()
         self._watch.start()
         self._supervisor.start()
 
@@ -175,7 +201,7 @@ class Toru(Service):
             clock=reactor,
             spawner=spawner,
             dial=Dialler(reactor),
-            sink=self._logs,
+            sink=self._memory.logs,
             starting=DeferredSemaphore(config.supervision.max_starting),
             supervision=config.supervision,
             request_timeout=config.request_timeout,
@@ -184,10 +210,21 @@ class Toru(Service):
             instance_id=identity,
             api_url=lambda: self._api_url,
             socket_numbers=count(1),
+            tokens=self._entrance.plugin_tokens,
+            tail=lambda id, pid: LogTail(
+                reactor, deferToThread, config.run / f"{id}.log", id, self._memory.logs, pid
+            ),
         )
-        usage = UsageSampler(reactor, deferToThread, lambda: self._supervisor.pids())
+        self._history = UsageHistory()
+        usage = UsageSampler(reactor, deferToThread, lambda: self._supervisor.pids(), self._sampled)
         return Supervisor(
-            Parts(host=host, enabled=enabled, usage=usage, tell=self._tell),
+            Parts(
+                host=host,
+                enabled=enabled,
+                usage=usage,
+                tell=self._tell,
+                changed=lambda id: self._streams.tell_plugin(id),
+            ),
             lambda id: config.plugin.get(id, PluginSettings()),
             make_discovery,
         )
@@ -210,7 +247,11 @@ class Toru(Service):
             type=event.type,
             details="".join(f" {name}={_short.repr(value)}" for name, value in event.details.items()),
         )
-        self._logs.append("plugin-supervisor", [event])
+        self._memory.events.append(event)
+
+    def _sampled(self) -> None:
+        now = rfc3339(self._reactor.seconds())
+        self._streams.tell_usage(now, self._history.add(now, self._supervisor.list()))
 
     # -- listening
 
@@ -226,6 +267,17 @@ class Toru(Service):
         self._addresses.append(url or description)
         if self.running:  # an endpoint that took its time
             self._announce()
+
+    def _listen_for_plugins(self) -> None:
+        """A place for plugins to reach their storage, and nothing else: nobody else listens where they could."""
+        self._storage_site = self._site.for_plugins()
+        listening = TCP4ServerEndpoint(self._reactor, 0, interface="127.0.0.1").listen(self._storage_site)
+        listening.addCallback(self._listening_for_plugins)
+        listening.addErrback(self._not_listening, "127.0.0.1 for plugins")
+
+    def _listening_for_plugins(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        self._api_url = _url(port, "tcp:") or ""
 
     def _announce(self) -> None:
         """Say where, once it is sure that the start goes well."""
@@ -280,16 +332,21 @@ class Toru(Service):
     async def _stop(self) -> None:
         for port in self._ports:
             await maybeDeferred(port.stopListening)
-        self._site.begin_stop()
+        self._streams.stop()
+        sites = [self._site] if self._storage_site is None else [self._site, self._storage_site]
+        for site in sites:
+            site.begin_stop()
         try:
-            await self._site.drained().addTimeout(DRAIN_SECONDS, self._reactor)
+            drained = gatherResults([site.drained() for site in sites])
+            await drained.addTimeout(DRAIN_SECONDS, self._reactor)
         except StillUnderWay:
             self._log.warn("requests were still under way after {seconds:g} s", seconds=DRAIN_SECONDS)
         self._watch.stop()
         await self._supervisor.stop()
         self._remove_sockets()
-        await self._logs.close()
-        self._pool.stop()
+        await self._entrance.close()
+        await self._memory.stop()
+        await self._database.close()
         self._spawner.close()
         os.close(self._lock)
 

@@ -13,8 +13,11 @@ from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, capturedLogs
 
 from toru.http.site import make_site
+from toru.store.accounts import Accounts
+from toru.store.database import Database
 
-from .fakes import Door, FakePlugins, conforms, status
+from .fakes import Door, FakePlugins, conforms, doors_of, status, unrecorded
+from .keeping import Kept, make_kept
 
 
 @pytest.fixture
@@ -26,6 +29,8 @@ def logged() -> Iterator[Sequence[LogEvent]]:
 
 async def _door(tmp_path: Path) -> AsyncIterator[Door]:
     plugins = FakePlugins(status("hello"), status("asleep", enabled=False, state="disabled", running=False))
+    accounts = Accounts(Database(f"sqlite:///{tmp_path}/toru.db", reactor), reactor)
+    doors, _ = doors_of(reactor, accounts)
     site = make_site(
         reactor,
         conforms(plugins),
@@ -33,13 +38,25 @@ async def _door(tmp_path: Path) -> AsyncIterator[Door]:
         max_body_bytes=1000,
         trusted_proxies=(),
         in_thread=deferToThread,
+        doors=doors,
+        accounts=accounts,
+        **unrecorded(reactor),
     )
     port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(site)
     yield Door(plugins, site, tmp_path, port.getHost().port)
     site.begin_stop()
     await site.drained()
     await port.stopListening()
+    doors.stop()
 
 
 # Called and not used as a decorator: it has no types.
 door = pytest_twisted.async_yield_fixture(name="door")(_door)
+
+
+async def _kept(tmp_path: Path) -> AsyncIterator[Kept]:
+    async for kept in make_kept(tmp_path):
+        yield kept
+
+
+kept = pytest_twisted.async_yield_fixture(name="kept")(_kept)

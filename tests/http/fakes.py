@@ -10,18 +10,33 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest_twisted
+from argon2 import profiles
 from msgspec import json, structs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.threads import deferToThread
 
+from toru.access.doors import Doors
+from toru.access.passwords import Hasher, Passwords
+from toru.access.secret import PluginTokens, digest
 from toru.errors import PluginNotFound, RouteNotFound
 from toru.http._interfaces import Plugins
+from toru.http.audit import Audit
 from toru.http.site import Site
-from toru.model import Latency, PluginStatus, Problem, Rescan, Traffic
+from toru.model import Event, Latency, PluginStatus, Principal, Problem, Rescan, Traffic
+from toru.store.accounttable import Key, Keys
 from toru.wire.messages import Answer, HttpRequest
 
 TIMEOUT = 10.0
+
+# Who can be known by an API token here, and one who can by a session.
+PRINCIPALS = {
+    "admin": Principal("admin", "1", "root-script", "root-script", "token"),
+    "client": Principal("client", "2", "script", "script", "token"),
+    "monitor": Principal("monitor", "3", "watcher", "watcher", "token"),
+}
+ANN = Principal("client", "7", "ann", "Ann", "session")
+SESSION = "session-of-ann"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +47,48 @@ def in_reactor(test: F) -> F:
     """Run a coroutine as a test (pytest-twisted's own decorator has no types)."""
     decorated: F = pytest_twisted.ensureDeferred(test)
     return decorated
+
+
+def token(who: str) -> str:
+    return f"toru_token-of-{who}"
+
+
+def signed(who: str = "admin") -> str:
+    """The line of a request's head that says who sends it."""
+    return f"Authorization: Bearer {token(who)}"
+
+
+def known() -> Keys:
+    """The keys of PRINCIPALS and ANN."""
+    return Keys(
+        [Key(digest(SESSION.encode()), ANN)],
+        [Key(digest(token(who).encode()), principal) for who, principal in PRINCIPALS.items()],
+    )
+
+
+def doors_of(clock: Any, accounts: Any) -> tuple[Doors, Passwords]:
+    """Doors that are started, with hashes that cost little. `accounts` is only asked for what a test does."""
+    passwords = Passwords(clock, Hasher(profiles.CHEAPEST))
+    doors = Doors(clock, accounts, passwords, PluginTokens())
+    doors.start(known(), [])
+    return doors, passwords
+
+
+class FakeEvents:
+    """Keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.appended: list[Event] = []
+
+    def append(self, event: Event) -> Deferred[None]:
+        self.appended.append(event)
+        return succeed(None)
+
+
+def unrecorded(clock: Any) -> dict[str, Any]:
+    """Arguments of a site where nothing is stored, for tests that do not ask for it."""
+    events: Any = FakeEvents()
+    return {"records": None, "streams": None, "audit": Audit(clock, events)}
 
 
 def status(id: str, **changes: Any) -> PluginStatus:
@@ -218,10 +275,16 @@ class Door(NamedTuple):
         return deferToThread(blocking)
 
     async def ask(
-        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+        self,
+        method: str,
+        target: str,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        as_: str | None = "admin",
     ) -> Reply:
-        """One request on a connection of its own. The target goes out as it is written."""
+        """One request on a connection of its own, with that one's API token. The target goes out as it is written."""
         lines = [f"{method} {target} HTTP/1.1", "Host: toru.test:3000", "Connection: close"]
+        lines += [signed(as_)] if as_ else []
         lines += [f"{name}: {value}" for name, value in headers]
         if body:
             lines.append(f"Content-Length: {len(body)}")

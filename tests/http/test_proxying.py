@@ -24,7 +24,7 @@ from toru.http.messages import Incoming, Outgoing
 from toru.http.proxy import Proxy
 from toru.wire.messages import Answer
 
-from .fakes import Door, FakePlugins, answer, in_reactor, parsed, status, until
+from .fakes import Door, FakePlugins, answer, in_reactor, parsed, signed, status, until
 
 HELLO = "/api/plugins/route/hello"
 
@@ -57,6 +57,8 @@ async def test_there_and_back(door: Door) -> None:
         "x-forwarded-proto": "http",
         "x-forwarded-host": "toru.test:3000",
         "x-forwarded-prefix": HELLO,
+        "x-toru-user": "root-script",
+        "x-toru-role": "admin",
     }
 
 
@@ -208,7 +210,9 @@ async def test_head(door: Door, body: bytes, headers: list[tuple[str, str]], len
 @in_reactor
 async def test_no_body(door: Door, method: str, code: int) -> None:
     door.plugins.reaction = answer(b"too much", code, [("Content-Length", "8"), ("ETag", '"x"')])
-    received = await door.exchange(f"{method} {HELLO} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
+    received = await door.exchange(
+        f"{method} {HELLO} HTTP/1.1\r\n{signed()}\r\nConnection: close\r\n\r\n".encode()
+    )
     assert received.endswith(b"\r\n\r\n")
     reply = parsed(received, method)
     assert reply.status == code
@@ -241,7 +245,9 @@ async def test_a_client_that_goes_away(door: Door, logged: Sequence[LogEvent]) -
     door.plugins.reaction = door.plugins.never
     asked, cancelled = door.plugins.called("request"), door.plugins.called("cancelled")
     client = await deferToThread(door.connect)
-    await deferToThread(client.sendall, f"GET {HELLO}/slow HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    await deferToThread(
+        client.sendall, f"GET {HELLO}/slow HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n".encode()
+    )
     await asked
     assert [name for name, _ in door.plugins.calls] == ["request"]
     client.close()
@@ -253,8 +259,8 @@ async def test_a_client_that_goes_away(door: Door, logged: Sequence[LogEvent]) -
 @in_reactor
 async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
     door.plugins.reaction = lambda request: answer(request.path.encode())(request)
-    sent = [f"GET {HELLO}/{each} HTTP/1.1\r\nHost: x\r\n\r\n" for each in "ab"]
-    last = f"GET {HELLO}/c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    sent = [f"GET {HELLO}/{each} HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n" for each in "ab"]
+    last = f"GET {HELLO}/c HTTP/1.1\r\n{signed()}\r\nHost: x\r\nConnection: close\r\n\r\n"
     rest = await door.exchange("".join([*sent, last]).encode())
     for path in (b"/a", b"/b", b"/c"):
         reply = parsed(rest)
@@ -267,7 +273,7 @@ async def test_pipelined_requests_are_answered_in_order(door: Door) -> None:
 async def test_100_continue(door: Door) -> None:
     def blocking() -> bytes:
         with door.connect() as client:
-            head = f"PUT {HELLO} HTTP/1.1\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+            head = f"PUT {HELLO} HTTP/1.1\r\n{signed()}\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
             client.sendall(head.encode())
             first = until(client, b"\r\n\r\n")
             client.sendall(b"ab")

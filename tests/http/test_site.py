@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from msgspec import json
@@ -18,7 +19,18 @@ from twisted.internet.threads import deferToThread
 from toru.http.site import Site, make_site
 from toru.wire.messages import Answer
 
-from .fakes import Door, FakePlugins, everything, in_reactor, parsed, status, until
+from .fakes import (
+    Door,
+    FakePlugins,
+    doors_of,
+    everything,
+    in_reactor,
+    parsed,
+    signed,
+    status,
+    unrecorded,
+    until,
+)
 
 HELLO = "/api/plugins/route/hello"
 LIMIT = 1000
@@ -31,7 +43,7 @@ def chunks(*sizes: int) -> bytes:
 @in_reactor
 async def test_a_body_at_the_limit(door: Door) -> None:
     assert (await door.ask("POST", HELLO, body=b"x" * LIMIT)).status == 200
-    head = f"POST {HELLO} HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    head = f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     received = await door.exchange(head.encode() + chunks(LIMIT - 1, 1) + b"0\r\n\r\n")
     assert parsed(received).status == 200
     assert [request.body for request in door.plugins.requests] == [b"x" * LIMIT] * 2
@@ -44,7 +56,9 @@ async def test_a_body_at_the_limit(door: Door) -> None:
 async def test_a_declared_length_over_the_limit(door: Door, target: str, declared: int) -> None:
     def blocking() -> bytes:
         with door.connect() as client:
-            client.sendall(f"POST {target} HTTP/1.1\r\nContent-Length: {declared}\r\n\r\n".encode())
+            client.sendall(
+                f"POST {target} HTTP/1.1\r\n{signed()}\r\nContent-Length: {declared}\r\n\r\n".encode()
+            )
             # Nothing of the body was sent yet.
             return until(client, b"}")
 
@@ -67,7 +81,9 @@ async def test_a_client_that_sends_it_all_first_still_sees_why(door: Door) -> No
 async def test_a_chunked_body_over_the_limit(door: Door) -> None:
     def blocking() -> tuple[bytes, bytes]:
         with door.connect() as client:
-            client.sendall(f"POST {HELLO} HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            client.sendall(
+                f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+            )
             client.sendall(chunks(LIMIT, 1))
             refusal = until(client, b"}")
             client.sendall(chunks(10_000) + b"0\r\n\r\nGET /api/health HTTP/1.1\r\n\r\n")
@@ -81,7 +97,7 @@ async def test_a_chunked_body_over_the_limit(door: Door) -> None:
 
 @in_reactor
 async def test_a_refused_body_is_not_invited(door: Door) -> None:
-    head = f"PUT {HELLO} HTTP/1.1\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+    head = f"PUT {HELLO} HTTP/1.1\r\n{signed()}\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
     received = await door.exchange(head.encode())
     assert parsed(received).status == 413
     assert b"100 Continue" not in received
@@ -97,6 +113,10 @@ def on_a_clock(tmp_path: Path, plugins: FakePlugins) -> tuple[Clock, Site, Strin
         max_body_bytes=LIMIT,
         trusted_proxies=(),
         in_thread=lambda work: succeed(work()),
+        # Their time is not that of the connections.
+        doors=doors_of(Clock(), None)[0],
+        accounts=cast(Any, None),
+        **unrecorded(clock),
     )
     return clock, site, connected(site)
 
@@ -126,7 +146,7 @@ def test_a_long_wait_for_a_plugin_is_not_idleness(tmp_path: Path) -> None:
     waiting: Deferred[Answer] = Deferred()
     plugins.reaction = lambda _: waiting
     clock, _, transport = on_a_clock(tmp_path, plugins)
-    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n\r\n".encode())
+    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
     clock.advance(3600)
     assert transport.connected
     waiting.callback(Answer("1", 200, [], b"at last"))
@@ -150,7 +170,7 @@ async def test_a_drain(door: Door) -> None:
     waiting: Deferred[Answer] = Deferred()
     door.plugins.reaction = lambda _: waiting
     asked = door.plugins.called("request")
-    reply = door.exchange(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    reply = door.exchange(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n".encode())
     await asked
     door.site.begin_stop()
     first, second, impatient = door.site.drained(), door.site.drained(), door.site.drained()
@@ -173,7 +193,7 @@ def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> 
     clock, site, idle = on_a_clock(tmp_path, plugins)
     begun = connected(site)
     for transport in (idle, begun):
-        transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n\r\n".encode())
+        transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
         assert transport.value().endswith(b"hello")
         transport.clear()
     begun.protocol.dataReceived(b"GET /api/health HTTP/1.1\r\nHost: x\r\n")
@@ -222,7 +242,7 @@ def test_a_client_that_goes_in_the_middle_of_its_body_is_not_waited_for(tmp_path
 async def test_what_comes_while_stopping(door: Door) -> None:
     door.site.begin_stop()
     for target in ("/api/health", HELLO, "/api/plugins"):
-        received = await door.exchange(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        received = await door.exchange(f"GET {target} HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n".encode())
         reply = parsed(received)
         assert (reply.status, reply.problem["code"]) == (503, "stopping")
     assert door.plugins.calls == []

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from tests.integration.cores import PATIENCE
+from tests.integration.cores import PATIENCE, Core
 
 T = TypeVar("T")
 ROUTE = "/api/plugins/route"
@@ -28,16 +28,17 @@ class Taken:
     seconds: float
 
 
-def burst(port: int, targets: Sequence[str]) -> list[Taken]:
+def burst(core: Core, targets: Sequence[str]) -> list[Taken]:
     """GET all of them at once, on connections of their own. `targets` start behind the route prefix."""
+    asking = f"HTTP/1.1\r\nHost: x\r\nAuthorization: {core.authorization()}\r\nConnection: close\r\n\r\n"
 
     async def all_of_them() -> list[Taken]:
         began = time.monotonic()
         return await asyncio.gather(*(one(target, began) for target in targets))
 
     async def one(target: str, began: float) -> Taken:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"GET {ROUTE}{target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        reader, writer = await asyncio.open_connection("127.0.0.1", core.port)
+        writer.write(f"GET {ROUTE}{target} {asking}".encode())
         async with asyncio.timeout(PATIENCE):
             received = await reader.read()
         seconds = time.monotonic() - began

@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+ADMIN, ADMIN_PASSWORD = "root", "Correct-h0rse"
+
 # Everything that a test waits for takes far less; this is for a machine that is busy with something else.
 PATIENCE = 30.0
 
@@ -145,6 +147,8 @@ class Core:
     output: list[str] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
     port: int = 0
+    password: str = ADMIN_PASSWORD
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def plugins(self) -> Path:
@@ -169,13 +173,26 @@ class Core:
         """What stands in toru.toml."""
         (self.folder / "toru.toml").write_text(text)
 
-    def start(self, *flags: str, wait: bool = True, environ: Mapping[str, str] | None = None) -> None:
-        """Start it; with `wait`, return once it listens."""
+    def start(
+        self,
+        *flags: str,
+        wait: bool = True,
+        environ: Mapping[str, str] | None = None,
+        listen: str = "tcp:0:interface=127.0.0.1",
+    ) -> None:
+        """Start it; with `wait`, return once it listens on a TCP port of this machine."""
         twistd = Path(sys.executable).with_name("twistd")
+        self.tokens.clear()
+        self.password = (environ or {}).get("TORU_ADMIN_PASSWORD", ADMIN_PASSWORD)
         self.process = subprocess.Popen(
-            [twistd, "-n", "--pidfile=", "toru", "--listen=tcp:0:interface=127.0.0.1", "--logs=logs", *flags],
+            [twistd, "-n", "--pidfile=", "toru", f"--listen={listen}", "--logs=logs", *flags],
             cwd=self.folder,
-            env={**os.environ, **(environ or {})},
+            env={
+                **os.environ,
+                "TORU_ADMIN_USERNAME": ADMIN,
+                "TORU_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                **(environ or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -211,17 +228,35 @@ class Core:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = PATIENCE,
+        as_: str | None = "admin",
     ) -> Reply:
-        """One request on a connection of its own; `path` from `/api` on."""
+        """One request on a connection of its own, with that role's API token; `path` from `/api` on."""
+        signed = {} if as_ is None or path == "/api/health" else {"Authorization": self.authorization(as_)}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, body, dict(headers or {}))
+            connection.request(method, path, body, {**signed, **(headers or {})})
             answer = connection.getresponse()
             return Reply(
                 answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
             )
         finally:
             connection.close()
+
+    def sign_in(self, username: str = ADMIN, password: str | None = None) -> str:
+        """The value of a `Cookie` header for a new session."""
+        body = json.dumps({"username": username, "password": password or self.password}).encode()
+        reply = self.request("POST", "/api/auth/login", body, as_=None)
+        assert reply.status == 200, reply
+        return reply.headers["set-cookie"].partition(";")[0]
+
+    def authorization(self, role: str = "admin") -> str:
+        """The value of an `Authorization` header with an API token of that role, made where there is none yet."""
+        if role not in self.tokens:
+            body = json.dumps({"name": f"test-{role}", "role": role}).encode()
+            made = self.request("POST", "/api/tokens", body, {"Cookie": self.sign_in()}, as_=None)
+            assert made.status == 201, made
+            self.tokens[role] = made.json()["token"]
+        return f"Bearer {self.tokens[role]}"
 
     def get(self, path: str) -> Reply:
         """GET."""

@@ -105,14 +105,14 @@ def heard(core: Core, id: str, type: str) -> list[tuple[str, str | None]]:
 
 def test_answers_in_any_order_are_matched(shared: Core) -> None:
     shared.up("back", BACKWARDS)
-    taken = burst(shared.port, [f"/back/{number}" for number in range(20)])
+    taken = burst(shared, [f"/back/{number}" for number in range(20)])
     assert [(one.status, one.body) for one in taken] == [(200, f"/{number}".encode()) for number in range(20)]
 
 
 @pytest.mark.parametrize(("id", "declared", "most"), [("three", 3, 3), ("set", 5, 2), ("free", None, 64)])
 def test_so_many_at_once_and_no_more(shared: Core, id: str, declared: int | None, most: int) -> None:
     shared.up(id, COUNTING, concurrency=declared)
-    taken = burst(shared.port, [f"/{id}/"] * (most + 10))
+    taken = burst(shared, [f"/{id}/"] * (most + 10))
     assert {one.status for one in taken} == {200}
     assert max(map(int, shared.notes(f"most-{id}"))) == most
 
@@ -120,7 +120,7 @@ def test_so_many_at_once_and_no_more(shared: Core, id: str, declared: int | None
 def test_a_full_queue(shared: Core) -> None:
     shared.up("plugged", PLUGGED, concurrency=2)
     shared.up("open")
-    waiting = meanwhile(lambda: burst(shared.port, ["/plugged/"] * 258))
+    waiting = meanwhile(lambda: burst(shared, ["/plugged/"] * 258))
     wait_for(lambda: shared.status("plugged")["traffic"]["in_flight"] == 258)
 
     began = time.monotonic()
@@ -181,8 +181,10 @@ def test_a_client_that_goes_away(core: Core) -> None:
     def in_flight() -> int:
         return int(core.status("mute")["traffic"]["in_flight"])
 
+    signed = f"Authorization: {core.authorization()}"
+
     def ask(path: str) -> bytes:
-        return f"GET {ROUTE}/mute{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+        return f"GET {ROUTE}/mute{path} HTTP/1.1\r\nHost: x\r\n{signed}\r\n\r\n".encode()
 
     with connect(core.port) as first, connect(core.port) as second:
         first.sendall(ask("/never-1"))

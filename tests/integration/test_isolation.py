@@ -63,10 +63,11 @@ serve(lambda file, message: None, server)
 def latencies(core: Core, id: str, seconds: float) -> list[float]:
     """How long each of the plugin's answers takes, asked one after the other for that long."""
     taken: list[float] = []
+    signed = {"Authorization": core.authorization()}
     connection = http.client.HTTPConnection("127.0.0.1", core.port, timeout=PATIENCE)
     give_up = time.monotonic() + seconds
     while (began := time.monotonic()) < give_up:
-        connection.request("GET", f"{ROUTE}/{id}/")
+        connection.request("GET", f"{ROUTE}/{id}/", headers=signed)
         reply = connection.getresponse()
         reply.read()
         assert reply.status == 200
@@ -187,10 +188,10 @@ def test_a_thousand_at_once_while_one_of_ten_is_stopped(core: Core) -> None:
     nine, stopped = ids[:9], ids[9]
 
     def nine_hundred() -> list[Taken]:
-        return burst(core.port, [f"/{id}/{number}" for number in range(100) for id in nine])
+        return burst(core, [f"/{id}/{number}" for number in range(100) for id in nine])
 
     def hundred() -> list[Taken]:
-        return burst(core.port, [f"/{stopped}/{number}" for number in range(100)])
+        return burst(core, [f"/{stopped}/{number}" for number in range(100)])
 
     figures = []
     for what in ("all ten up", "one stopped"):

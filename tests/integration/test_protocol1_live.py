@@ -217,7 +217,7 @@ while True:
 @pytest.mark.parametrize(("id", "most"), [("narrow", 1), ("wide", 3)])
 def test_so_many_connections_at_once(shared: Core, id: str, most: int) -> None:
     shared.up(id, plugin(COUNTING), protocol="1")
-    taken = burst(shared.port, [f"/{id}/"] * 40)
+    taken = burst(shared, [f"/{id}/"] * 40)
     assert {one.status for one in taken} == {200}
     opened = [int(line) for line in shared.notes(f"{id}-open")]
     assert len(opened) == 41  # and one for `init`
@@ -239,7 +239,7 @@ serve_1()
 
 def test_nothing_follows_a_message(shared: Core) -> None:
     shared.up("losing", plugin(LOSING), protocol="1")
-    taken = burst(shared.port, ["/losing/"] * 30)
+    taken = burst(shared, ["/losing/"] * 30)
     assert {one.status for one in taken} == {200}
     assert shared.post("/api/plugins/losing/disable").status == 200
     assert shared.notes("losing") == ["init", *["GET"] * 30, "shutdown"]

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cores import PATIENT, Core, fresh_core, is_alive, wait_for
+from toru.store.events import LIFE
 
 PR_SET_CHILD_SUBREAPER = 36  # from <sys/prctl.h>
 
@@ -119,7 +120,7 @@ def test_one_that_obeys_hears_of_it_first_and_gets_no_signal(curt: Core) -> None
     message = json.loads(said)
     assert message["type"] == "lifecycle"
     assert message["payload"] == {"action": "shutdown", "grace_seconds": 0.4}
-    assert [event["type"] for event in curt.wait_events(plugin="obedient", count=5)] == [
+    assert [event["type"] for event in curt.wait_events(*LIFE, plugin="obedient", count=5)] == [
         "discovered",
         "started",
         "ready",

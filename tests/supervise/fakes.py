@@ -18,6 +18,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from toru.access.secret import PluginTokens
 from toru.config import PluginSettings, Supervision
 from toru.errors import ToruError
 from toru.model import Event, LogRecord, PluginMetadata, State, Usage
@@ -306,6 +307,24 @@ class FakeSink:
         return succeed(None)
 
 
+class FakeTail:
+    """`calls` is what was asked of it."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def start(self) -> None:
+        self.calls.append("start")
+
+    def flush(self) -> Deferred[None]:
+        self.calls.append("flush")
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        self.calls.append("stop")
+        return succeed(None)
+
+
 class Stage:
     """One plugin among fakes. `plugin` is it, `events` what it told, `gave_up` and `framed` its reports."""
 
@@ -323,6 +342,7 @@ class Stage:
         self.spawner = FakeSpawner()
         self.dial = FakeDial()
         self.sink = FakeSink()
+        self.tail = FakeTail()
         self.events: list[Event] = []
         self.gave_up: list[Plugin] = []
         self.framed: list[str] = []
@@ -341,12 +361,15 @@ class Stage:
             instance_id="instance",
             api_url=lambda: "http://127.0.0.1:1",
             socket_numbers=count(1),
+            tokens=PluginTokens(),
+            tail=lambda id, pid: self.tail,
         )
         office = Office(
             tell=self.events.append,
             gave_up=self.gave_up.append,
             framed=lambda found, framing: self.framed.append(framing),
             usage=lambda pid: Usage(1.0, pid),
+            changed=lambda id: None,
         )
         self.found = self.file(**{"protocol": "2", **metadata})
         self.plugin = Plugin(host, office, self.found, settings or PluginSettings(), enabled=enabled)

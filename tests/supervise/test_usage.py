@@ -27,7 +27,11 @@ class Bench:
         self.error: Exception | None = None
         self.slow = False
         self.pending: list[tuple[Deferred[Sample], Sample]] = []
-        self.sampler = UsageSampler(self.clock, self.in_thread, lambda: self.pids)
+        self.sampled = 0
+        self.sampler = UsageSampler(self.clock, self.in_thread, lambda: self.pids, self.count)
+
+    def count(self) -> None:
+        self.sampled += 1
 
     def in_thread(self, look: Callable[[], Sample]) -> Deferred[Sample]:
         self.looks += 1
@@ -131,3 +135,9 @@ def test_stopping_while_a_look_is_under_way(bench: Bench) -> None:
 
 def test_stopping_before_it_began() -> None:
     Bench().sampler.stop()
+
+
+def test_it_is_told_when_there_are_figures(bench: Bench) -> None:
+    assert bench.sampled == 1
+    bench.look()
+    assert bench.sampled == 2

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from toru.model import PluginStatus, Problem, Rescan
+from toru.model import Figures, PluginStatus, Problem, Rescan
 from toru.wire.messages import Answer, HttpRequest
 
 T = TypeVar("T")
@@ -61,3 +61,10 @@ class Plugins(Protocol):
 
     def list(self) -> Sequence[PluginStatus]:
         """Every plugin, in any order."""
+
+
+class UsageOf(Protocol):
+    """What plugins cost and did in the last ten minutes."""
+
+    def of(self, id: str, /) -> Sequence[Figures]:
+        """What there is of a plugin, oldest first."""

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from klein import Klein
-from msgspec import json
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -17,11 +14,17 @@ from werkzeug.routing import BaseConverter
 
 from toru.errors import BundleNotFound, MethodNotAllowed, NotFound, RouteNotFound, ToruError
 from toru.http._interfaces import InThread, Plugins
+from toru.http.accounts import AccountCalls
+from toru.http.answers import as_json, ours
 from toru.http.bundle import etag, is_known, read_bundle
+from toru.http.front import Networks
 from toru.http.messages import Outgoing
 from toru.http.problems import problem, unexpected
 from toru.http.proxy import Proxy, ask
+from toru.http.records import Records
 from toru.http.routes import PREFIX
+from toru.http.streams import Streams
+from toru.http.views import shown_to
 from toru.wire.messages import HttpRequest
 
 if TYPE_CHECKING:
@@ -53,9 +56,15 @@ class Face:
         plugins: Plugins,
         *,
         plugins_folder: Path,
-        trusted_proxies: Sequence[IPv4Network | IPv6Network],
+        trusted_proxies: Networks,
         in_thread: InThread,
+        accounts: AccountCalls,
+        records: Records,
+        streams: Streams,
     ) -> None:
+        self._records = records
+        self._streams = streams
+        self._accounts = accounts
         self._in_thread = in_thread
         self._plugins = plugins
         self._plugins_folder = plugins_folder
@@ -67,36 +76,92 @@ class Face:
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Request) -> bytes:
-        return request.reply(_json({"status": "ok"}))
+        return request.reply(as_json({"status": "ok"}))
+
+    @app.route("/api/auth/login", methods=["POST"])
+    def login(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.login(request).addCallback(request.reply)
+
+    @app.route("/api/auth/logout", methods=["POST"])
+    def logout(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.logout(request).addCallback(request.reply)
+
+    @app.route("/api/auth/me", methods=["GET"])
+    def me(self, request: Request) -> bytes:
+        return request.reply(self._accounts.me(request))
+
+    @app.route("/api/auth/login-history", methods=["GET"])
+    def login_history(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.login_history(request).addCallback(request.reply)
+
+    @app.route("/api/me/password", methods=["PUT"])
+    def change_password(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.change_password(request).addCallback(request.reply)
+
+    @app.route("/api/users", methods=["GET"])
+    def list_users(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.list_users().addCallback(request.reply)
+
+    @app.route("/api/users", methods=["POST"])
+    def add_user(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.add_user(request).addCallback(request.reply)
+
+    @app.route("/api/users/<id>", methods=["GET"])
+    def get_user(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._accounts.get_user(id).addCallback(request.reply)
+
+    @app.route("/api/users/<id>", methods=["PUT"])
+    def change_user(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._accounts.change_user(request, id).addCallback(request.reply)
+
+    @app.route("/api/users/<id>", methods=["DELETE"])
+    def remove_user(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._accounts.remove_user(id).addCallback(request.reply)
+
+    @app.route("/api/users/<id>/password", methods=["PUT"])
+    def set_user_password(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._accounts.set_user_password(request, id).addCallback(request.reply)
+
+    @app.route("/api/tokens", methods=["GET"])
+    def list_tokens(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.list_tokens().addCallback(request.reply)
+
+    @app.route("/api/tokens", methods=["POST"])
+    def add_token(self, request: Request) -> Deferred[bytes]:
+        return self._accounts.add_token(request).addCallback(request.reply)
+
+    @app.route("/api/tokens/<id>", methods=["DELETE"])
+    def remove_token(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._accounts.remove_token(id).addCallback(request.reply)
 
     @app.route("/api/plugins", methods=["GET"])
     def list_plugins(self, request: Request) -> bytes:
         plugins = sorted(self._plugins.list(), key=lambda plugin: (plugin.name.casefold(), plugin.id))
-        return request.reply(_json(plugins))
+        return request.reply(as_json([shown_to(request.caller, plugin) for plugin in plugins]))
 
     @app.route("/api/plugins/problems", methods=["GET"])
     def problems(self, request: Request) -> bytes:
-        return request.reply(_json(self._plugins.problems()))
+        return request.reply(as_json(self._plugins.problems()))
 
     @app.route("/api/plugins/rescan", methods=["POST"])
     def rescan(self, request: Request) -> Deferred[bytes]:
-        return self._plugins.rescan().addCallback(_json).addCallback(request.reply)
+        return self._plugins.rescan().addCallback(as_json).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>", methods=["GET"])
     def get_plugin(self, request: Request, id: str) -> bytes:
-        return request.reply(_json(self._plugins.get(id)))
+        return request.reply(as_json(shown_to(request.caller, self._plugins.get(id))))
 
     @app.route("/api/plugins/<id:id>/enable", methods=["POST"])
     def enable(self, request: Request, id: str) -> Deferred[bytes]:
-        return self._plugins.enable(id).addCallback(_json).addCallback(request.reply)
+        return self._plugins.enable(id).addCallback(as_json).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>/disable", methods=["POST"])
     def disable(self, request: Request, id: str) -> Deferred[bytes]:
-        return self._plugins.disable(id).addCallback(_json).addCallback(request.reply)
+        return self._plugins.disable(id).addCallback(as_json).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>/restart", methods=["POST"])
     def restart(self, request: Request, id: str) -> Deferred[bytes]:
-        return self._plugins.restart(id).addCallback(_json).addCallback(request.reply)
+        return self._plugins.restart(id).addCallback(as_json).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>/bundle.js", methods=["GET"])
     async def bundle(self, request: Request, id: str) -> bytes:
@@ -112,12 +177,39 @@ class Face:
             (b"etag", tag),
             # Kept, and asked about each time: that is what the tag is for.
             (b"cache-control", b"private, no-cache"),
-            (b"x-content-type-options", b"nosniff"),
         ]
         if is_known(request.requestHeaders.getRawHeaders(b"if-none-match", []), tag):
-            return request.reply(Outgoing(304, headers, b""))
+            return request.reply(ours(304, headers, b""))
         headers.append((b"content-type", b"application/javascript; charset=utf-8"))
-        return request.reply(Outgoing(200, headers, body))
+        return request.reply(ours(200, headers, body))
+
+    @app.route("/api/plugins/<id:id>/kv", methods=["POST"])
+    async def kv(self, request: Request, id: str) -> bytes:
+        return request.reply(await self._records.kv(request, id))
+
+    @app.route("/api/plugins/<id:id>/logs", methods=["GET"])
+    async def logs(self, request: Request, id: str) -> bytes:
+        return await self._records.logs(request, id)
+
+    @app.route("/api/plugins/<id:id>/logs/stream", methods=["GET"])
+    async def stream_logs(self, request: Request, id: str) -> bytes:
+        return await self._streams.logs(request, id)
+
+    @app.route("/api/plugins/<id:id>/events", methods=["GET"])
+    async def events_of(self, request: Request, id: str) -> bytes:
+        return request.reply(await self._records.events(request, id))
+
+    @app.route("/api/plugins/<id:id>/usage", methods=["GET"])
+    def usage(self, request: Request, id: str) -> bytes:
+        return request.reply(self._records.usage(id))
+
+    @app.route("/api/events", methods=["GET"])
+    async def events(self, request: Request) -> bytes:
+        return request.reply(await self._records.events(request))
+
+    @app.route("/api/events/stream", methods=["GET"])
+    async def stream_events(self, request: Request) -> bytes:
+        return await self._streams.events(request)
 
     @app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
@@ -146,12 +238,3 @@ def _told(failure: Failure) -> Outgoing:
         case exceptions.NotFound():
             return problem(NotFound("There is nothing at this path."))
     return unexpected(failure)
-
-
-def _json(value: Any) -> Outgoing:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    return Outgoing(200, headers, json.encode(value))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from uuid import uuid4
 
+from toru.access.secret import own_token
 from toru.errors import ProtocolError
 from toru.http.messages import Incoming
 
 SESSION_COOKIE = "toru_session"
+_SESSION_COOKIE = SESSION_COOKIE.encode()
 # What of a plugin's answer is looked at at all: clients and proxies take far less.
 MAX_HEADERS = 256
 MAX_HEADER_BYTES = 64 * 1024
@@ -54,7 +57,7 @@ def to_plugin(incoming: Incoming, prefix: str, *, trusted: bool) -> dict[str, st
             if name == "connection":
                 named += _tokens(value)
             continue
-        if _is_ours(name, trusted):
+        if _is_ours(name, trusted) or (name == "authorization" and own_token(raw_value) is not None):
             continue
         if name == "cookie":
             value = _without_session(value)
@@ -74,9 +77,23 @@ def to_plugin(incoming: Incoming, prefix: str, *, trusted: bool) -> dict[str, st
     if incoming.host:
         kept.setdefault("x-forwarded-host", incoming.host)
     kept["x-forwarded-prefix"] = prefix
+    if incoming.principal is not None:
+        kept["x-toru-user"] = incoming.principal.name
+        kept["x-toru-role"] = incoming.principal.kind
     if not _REQUEST_ID.fullmatch(kept.get("x-request-id", "")):
         kept["x-request-id"] = uuid4().hex
     return kept
+
+
+def session_cookies(values: Iterable[bytes]) -> list[bytes]:
+    """What the `Cookie` headers with these values hold under the name of our session cookie."""
+    found = []
+    for value in values:
+        for pair in value.split(b";") if _SESSION_COOKIE in value else ():
+            name, _, content = pair.partition(b"=")
+            if name.strip(b" \t") == _SESSION_COOKIE:
+                found.append(content.strip(b" \t"))
+    return found
 
 
 def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> list[tuple[bytes, bytes]]:

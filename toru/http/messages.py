@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from toru.model import Principal
+
 
 class Incoming(Struct, frozen=True):
     """One whole request.
@@ -11,7 +13,8 @@ class Incoming(Struct, frozen=True):
     `target` is path and query as they were sent, percent-encoded, always starting with `/`.
     `headers` are in the order of arrival; names in any case. `peer` is the address at the other end of
     the connection, empty where it has none (a Unix socket). `scheme` is `http` or `https`. `host` is
-    what the client asked for, with its port where it named one; empty where it did not say.
+    what the client asked for, with its port where it named one; empty where it did not say. `principal`
+    is who asks.
     """
 
     method: str
@@ -21,6 +24,7 @@ class Incoming(Struct, frozen=True):
     peer: str
     scheme: str
     host: str
+    principal: Principal | None = None
 
 
 class Outgoing(Struct, frozen=True):

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.errors import ToruError
+from toru.http.answers import ours
 from toru.http.messages import Outgoing
 
 _log = Logger()
@@ -21,7 +22,6 @@ def problem(error: ToruError, *, allow: Iterable[str] = ()) -> Outgoing:
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
     ]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
@@ -37,7 +37,7 @@ def problem(error: ToruError, *, allow: Iterable[str] = ()) -> Outgoing:
             "code": error.code,
         }
     )
-    return Outgoing(error.status, headers, body)
+    return ours(error.status, headers, body)
 
 
 def unexpected(failure: Failure) -> Outgoing:

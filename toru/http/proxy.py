@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.logger import Logger
@@ -11,6 +10,7 @@ from twisted.python.failure import Failure
 
 from toru.errors import PluginFailure, PluginTimeout, ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
+from toru.http.front import Networks, trusts
 from toru.http.headers import from_plugin, to_plugin
 from toru.http.messages import Incoming, Outgoing
 from toru.http.routes import PREFIX, split
@@ -30,7 +30,7 @@ _SENTENCES = {
 class Proxy:
     """Hands requests under `/api/plugins/route` to the plugins whose routes they name."""
 
-    def __init__(self, plugins: Plugins, trusted_proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+    def __init__(self, plugins: Plugins, trusted_proxies: Networks) -> None:
         """`trusted_proxies`: where the peers are whose `x-forwarded-*` are to be believed."""
         self._plugins = plugins
         self._trusted = trusted_proxies
@@ -43,18 +43,10 @@ class Proxy:
         except ToruError:
             return fail()
         prefix = f"{PREFIX}/{route.segment}"
-        headers = to_plugin(incoming, prefix, trusted=self._trusts(incoming.peer))
+        headers = to_plugin(incoming, prefix, trusted=trusts(self._trusted, incoming.peer))
         method = incoming.method
         request = HttpRequest(method, route.path, headers, incoming.body or None)
         return ask(target, request, lambda answer: _outgoing(answer, method, prefix, route.bare))
-
-    def _trusts(self, peer: str) -> bool:
-        if not self._trusted or not peer:
-            return False
-        address = ip_address(peer)
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._trusted)
 
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from io import BytesIO
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
@@ -20,12 +18,21 @@ from twisted.web import http, server
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource
 
-from toru.errors import BadRequest, BodyTooLarge, CoreStopping, NotFound, ToruError
+from toru.access.doors import Doors
+from toru.errors import BadRequest, BodyTooLarge, CoreStopping, MethodNotAllowed, NotFound, ToruError
 from toru.http._interfaces import InThread, Plugins
+from toru.http.accounts import AccountCalls
 from toru.http.app import Face
+from toru.http.audit import Audit
+from toru.http.front import Front, Networks, seen_from_outside
+from toru.http.gate import admit, admit_plugin, methods
 from toru.http.messages import Incoming, Outgoing
 from toru.http.problems import problem, unexpected
+from toru.http.records import Records
 from toru.http.routes import PREFIX, is_proxied, origin_form
+from toru.http.streams import Streams
+from toru.model import Principal
+from toru.store.accounts import Accounts
 
 # How long a refused client may go on sending, in seconds: a socket that is closed with bytes unread
 # resets the connection, and the client never sees why.
@@ -44,6 +51,9 @@ class Request(server.Request):
     channel: Channel
     site: Site
     content: BytesIO
+    principal: Principal | None = None
+    # The session by which it was tried to know who asks.
+    session: bytes | None = None
     _target = b""
     _authority: bytes | None = None
     _received = 0
@@ -52,19 +62,35 @@ class Request(server.Request):
 
     def incoming(self) -> Incoming:
         """This request as a value, which takes the body away: it lives as long as somebody needs it."""
-        host = self._authority
-        if host is None:
-            host = (self.requestHeaders.getRawHeaders(b"host") or [b""])[0]
-        body, self.content = self.content.getvalue(), BytesIO()
         return Incoming(
             self.method.decode("ascii"),
             self._target,
-            [(name, each) for name, values in self.requestHeaders.getAllRawHeaders() for each in values],
-            body,
-            getattr(self.client, "host", ""),
-            "https" if self.isSecure() else "http",
-            host.decode("iso-8859-1"),
+            self._headers(),
+            self.take_body(),
+            *self._front(),
+            self.principal,
         )
+
+    @property
+    def front(self) -> Front:
+        """How it came in, also through proxies that are trusted."""
+        return seen_from_outside(self._front(), self._headers(), self.site.trusted_proxies)
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the question mark of its target, as it was sent."""
+        return self._target.partition(b"?")[2]
+
+    @property
+    def caller(self) -> Principal:
+        """Who asks, where the call is for nobody who is not signed in."""
+        assert self.principal is not None
+        return self.principal
+
+    def take_body(self) -> bytes:
+        """The body, which lives from now on only as long as somebody needs it."""
+        body, self.content = self.content.getvalue(), BytesIO()
+        return body
 
     def reply(self, outgoing: Outgoing) -> bytes:
         """Take over status and headers of an answer; the body, which is returned, is still to be written."""
@@ -74,6 +100,12 @@ class Request(server.Request):
         if self.site.stopping:
             self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         return outgoing.body
+
+    def begin(self, outgoing: Outgoing) -> None:
+        """Take over status and headers of an answer whose body is written piece by piece."""
+        for name, value in outgoing.headers:
+            self.responseHeaders.addRawHeader(name, value)
+        self.setResponseCode(outgoing.status)
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
@@ -113,6 +145,13 @@ class Request(server.Request):
             # not ours to read.
             self.prepath = []
             self.postpath = _PROXIED.copy() if is_proxied(self._target) else _own_path(self._target)
+            # As for the router, a slash behind changes nothing.
+            path = "/" + b"/".join(self.postpath).decode().removesuffix("/")
+            self.site.admit(self, path, self.site.doors)
+            self.site.audit.watch(self, path)
+        except MethodNotAllowed as error:
+            self._answer(problem(error, allow=methods(path)))
+            return
         except ToruError as error:
             self._answer(problem(error))
             return
@@ -125,6 +164,19 @@ class Request(server.Request):
     def getRequestHostname(self) -> bytes:
         # Klein hands it to its router, which fails on names that are none; nothing is routed by it here.
         return _SERVER
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return [(name, each) for name, values in self.requestHeaders.getAllRawHeaders() for each in values]
+
+    def _front(self) -> Front:
+        host = self._authority
+        if host is None:
+            host = (self.requestHeaders.getRawHeaders(b"host") or [b""])[0]
+        return Front(
+            getattr(self.client, "host", ""),
+            "https" if self.isSecure() else "http",
+            host.decode("iso-8859-1"),
+        )
 
     def _answer(self, outgoing: Outgoing) -> None:
         self.write(self.reply(outgoing))
@@ -200,14 +252,34 @@ class Site(server.Site):
     # Who listens says so; this would name an object's address.
     noisy = False
 
-    def __init__(self, resource: IResource, reactor: IReactorTime, max_body_bytes: int) -> None:
-        """`max_body_bytes`: a request with more in its body gets 413."""
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: IReactorTime,
+        doors: Doors,
+        max_body_bytes: int,
+        trusted_proxies: Networks,
+        audit: Audit,
+    ) -> None:
+        """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
         super().__init__(resource, reactor=reactor)
+        self.doors = doors
         self.max_body_bytes = max_body_bytes
+        self.trusted_proxies = trusted_proxies
+        self.audit = audit
+        self.admit = admit
         self.stopping = False
         self.channels: set[Channel] = set()
         self._busy: set[Channel] = set()
         self._waiting: list[Deferred[None]] = []
+
+    def for_plugins(self) -> Site:
+        """One with the same calls, of which it serves to each plugin its own storage, and to others nothing."""
+        site = Site(
+            self.resource, self.reactor, self.doors, self.max_body_bytes, self.trusted_proxies, self.audit
+        )
+        site.admit = admit_plugin
+        return site
 
     def begin_stop(self) -> None:
         """Take no new requests, close idle connections, and let the others close with their answer."""
@@ -260,12 +332,25 @@ def make_site(
     *,
     plugins_folder: Path,
     max_body_bytes: int,
-    trusted_proxies: Sequence[IPv4Network | IPv6Network],
+    trusted_proxies: Networks,
     in_thread: InThread,
+    doors: Doors,
+    accounts: Accounts,
+    records: Records,
+    streams: Streams,
+    audit: Audit,
 ) -> Site:
     """The factory to listen with. `in_thread` is `deferToThread`, or does as it does."""
-    face = Face(plugins, plugins_folder=plugins_folder, trusted_proxies=trusted_proxies, in_thread=in_thread)
-    return Site(face.app.resource(), reactor, max_body_bytes)
+    face = Face(
+        plugins,
+        plugins_folder=plugins_folder,
+        trusted_proxies=trusted_proxies,
+        in_thread=in_thread,
+        accounts=AccountCalls(doors, accounts),
+        records=records,
+        streams=streams,
+    )
+    return Site(face.app.resource(), reactor, doors, max_body_bytes, trusted_proxies, audit)
 
 
 def _head(outgoing: Outgoing, method: bytes) -> Headers:

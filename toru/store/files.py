@@ -1,7 +1,8 @@
-"""Writes files so that a crash leaves the old content or the new, never a part."""
+"""Files as others may find them: written so that a crash leaves the old content or the new, and locked."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from contextlib import suppress
@@ -30,3 +31,18 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def take_lock(path: Path) -> int:
+    """Makes `path` where it is missing and locks it until the returned descriptor is closed.
+
+    Programs that this process starts do not inherit it. Raises BlockingIOError where another process
+    holds the lock, another OSError where there is none to be had.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +9,7 @@ from uuid import UUID, uuid4
 
 from toru.config import Config
 from toru.errors import StartError
-from toru.store.files import write_atomically
+from toru.store.files import take_lock, write_atomically
 
 # What `sun_path` holds, less its closing NUL.
 SOCKET_PATH_MAX = 107
@@ -43,21 +42,15 @@ def lock_data(config: Config) -> int:
     """
     path = config.data / "lock"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return take_lock(path)
+    except BlockingIOError as error:
+        raise StartError(
+            f"another toru is using the data folder {config.data}; stop it, or set another with --data"
+        ) from error
     except OSError as error:
-        raise StartError(f"data: {path} cannot be opened: {error.strerror}") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        if isinstance(error, BlockingIOError):
-            detail = (
-                f"another toru is using the data folder {config.data}; stop it, or set another with --data"
-            )
-        else:
-            detail = f"data: {path} cannot be locked: {error.strerror}; set another folder with --data"
-        raise StartError(detail) from error
-    return descriptor
+        raise StartError(
+            f"data: {path} cannot be locked: {error.strerror}; set another folder with --data"
+        ) from error
 
 
 def instance_id(config: Config) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -62,6 +61,9 @@ class Listener(Interface):
     def unhealthy(self, child: Child, why: str) -> None:
         """It is not well, and is being killed for it."""
 
+    def silent(self, child: Child) -> None:
+        """All that it wrote to its pipes is safe. Told once, to whom it was told that it has a process."""
+
     def exited(self, child: Child, exit: Exit) -> None:
         """It is gone with all its session. Said once, also where it never started."""
 
@@ -98,6 +100,7 @@ class Child(ProcessProtocol):
         self._coming_up: Deferred[None] | None = None
         self._timers: dict[str, IDelayedCall] = {}
         self._output: Output | None = None
+        self._token: str | None = None
         self._leader = 0
         self._end: Failure | None = None
         self._why: str | None = None
@@ -122,7 +125,7 @@ class Child(ProcessProtocol):
     def _spawn(self, _: DeferredSemaphore) -> None:
         self._holds_slot = True
         metadata, settings = self.recipe.metadata, self.recipe.settings
-        token = "toru_plugin_" + secrets.token_urlsafe(32)
+        self._token = token = self._host.tokens.issue(metadata.id)
         log_path = os.fspath(self._host.run / f"{metadata.id}.log")
         api_url = self._host.api_url()
         self._init = Init(
@@ -359,7 +362,7 @@ class Child(ProcessProtocol):
         self._said_all = True
         self._cancel("pipes")
         if self._output is not None:
-            self._output.finish()
+            self._output.finish().addCallback(lambda _: self._listener.silent(self))
         if self._cancel("words"):
             self._conclude()
 
@@ -367,6 +370,8 @@ class Child(ProcessProtocol):
         if self._over:
             return
         self._over = True
+        if self._token is not None:
+            self._host.tokens.revoke(self._token)
         self._leave_slot()
         self.link.close()
         code, name, ended = describe_end(self._end or Failure(ConnectionDone()))

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Protocol as Interface
 
-from twisted.internet.defer import DeferredSemaphore
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from toru.config import PluginSettings, Supervision
@@ -15,6 +16,29 @@ from toru.model import PluginMetadata, Protocol
 from toru.supervise.dial import Dial
 from toru.supervise.output import LogSink
 from toru.supervise.spawn import Spawner
+
+
+class Tokens(Interface):
+    """What processes show when they call toru."""
+
+    def issue(self, plugin_id: str, /) -> str:
+        """A new token for a process of that plugin."""
+
+    def revoke(self, token: str, /) -> None:
+        """It is worth nothing from now on."""
+
+
+class Tail(Interface):
+    """Reads what a plugin appends to its own log file: `toru.supervise.logtail`."""
+
+    def start(self) -> None:
+        """From now on."""
+
+    def flush(self) -> Deferred[None]:
+        """Nobody writes now: read the rest. Fires when that is safe."""
+
+    def stop(self) -> Deferred[None]:
+        """The same, and look no more."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +57,9 @@ class Host:
     instance_id: str
     api_url: Callable[[], str]
     socket_numbers: count[int]
+    tokens: Tokens
+    tail: Callable[[str, Callable[[], int | None]], Tail]
+    """Makes one for the plugin with that id, whose process has the pid that the second gives."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.model import LogRecord
+from toru.model import LogRecord, LogStream
 from toru.wire.messages import LogLevel, rfc3339
 
 Stream = Literal["stdout", "stderr"]
@@ -24,7 +24,7 @@ SLICE = 200
 # How much of the last line on standard error is kept for the report of a crash.
 LAST_ERROR_BYTES = 500
 
-_DEFAULT_LEVEL: dict[Stream, LogLevel] = {"stdout": "info", "stderr": "warn"}
+_DEFAULT_LEVEL: dict[LogStream, LogLevel] = {"stdout": "info", "stderr": "warn", "file": "info"}
 _LEVELS: dict[str, LogLevel] = {
     "trace": "trace",
     "debug": "debug",
@@ -65,6 +65,11 @@ class Lines:
         self._partial = bytearray()
         self._parts = 0
 
+    @property
+    def kept(self) -> int:
+        """Bytes of a line that has not ended yet, or of the last part of it."""
+        return len(self._partial)
+
     def feed(self, data: bytes) -> list[Line]:
         """The lines, and parts of lines, that end in this chunk."""
         lines: list[Line] = []
@@ -102,7 +107,7 @@ class Lines:
         return line
 
 
-def record(line: Line, stream: Stream, plugin: str, pid: int, timestamp: str) -> LogRecord:
+def record(line: Line, stream: LogStream, plugin: str, pid: int | None, timestamp: str) -> LogRecord:
     """The log record of a line.
 
     Of a JSON object `level` and `message` (or `msg`) are taken where they are text, and the rest is kept

@@ -42,6 +42,8 @@ class Office:
     """What this version of its file speaks is known now."""
     usage: Callable[[int], Usage | None]
     """What the process with that pid costs."""
+    changed: Callable[[str], None]
+    """The plugin with that id is in another state."""
 
 
 class Plugin:
@@ -76,6 +78,9 @@ class Plugin:
         self._succession: list[Deferred[None]] = []
         self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
         self._log = Logger(namespace="toru.plugin")
+        # What its processes wrote may take longer to be safe than they lived.
+        self._speaking: set[Child] = set()
+        self._tail = host.tail(found.metadata.id, lambda: self.pid)
         self._learn(found)
 
     @property
@@ -106,6 +111,7 @@ class Plugin:
         Until then nothing is started: one of the same id, from another file, may be on its way out.
         """
         self._begun = True
+        self._tail.start()
         if self.enabled:
             self._life.start()
         else:
@@ -147,12 +153,17 @@ class Plugin:
         return self._when(gone)
 
     def stop(self) -> Deferred[None]:
-        """Have it down for good. Fires when nothing of it is left."""
+        """Have it down for good. Fires when nothing of it is left, and all that it wrote is safe."""
         self._ending = True
         self._forget_change()
         self._end_others("it was stopped")
         self._life.stop()
-        return self._when(lambda: self.state in ("stopped", "disabled") and not self._leaving)
+
+        def gone() -> bool:
+            down = self.state in ("stopped", "disabled")
+            return down and not self._leaving and not self._speaking
+
+        return self._when(gone).addCallback(lambda _: self._tail.stop())
 
     def restart(self) -> Deferred[None]:
         """A new process. Where the plugin is up and may overlap, the old one serves until it is ready.
@@ -261,12 +272,14 @@ class Plugin:
 
     def entered(self, state: State) -> None:
         self.state = state
+        self._office.changed(self.id)
         self._look_at_waiting()
 
     # -- what its processes tell: child.Listener
 
     def started(self, child: Child) -> None:
         self._starts += 1
+        self._speaking.add(child)
         self.tell("started", pid=child.pid)
 
     def ready(self, child: Child) -> None:
@@ -296,7 +309,13 @@ class Plugin:
             self._problem = f"unhealthy: {why}"
         self.tell("unhealthy", pid=child.pid, why=why)
 
+    def silent(self, child: Child) -> None:
+        self._speaking.discard(child)
+        self._look_at_waiting()
+
     def exited(self, child: Child, exit: Exit) -> None:
+        if not ({self._child, self._successor, *self._leaving} - {child, None}):
+            self._tail.flush()
         if child in self._leaving:
             self._leaving.discard(child)
             self.tell("stopped", pid=child.pid)
@@ -386,6 +405,7 @@ class Plugin:
 
     def tell(self, type: EventType, **details: object) -> None:
         """Something happened to this plugin."""
+        self._office.changed(self.id)
         self._office.tell(
             Event(timestamp=rfc3339(self._host.clock.seconds()), plugin=self.id, type=type, details=details)
         )

@@ -33,6 +33,7 @@ class Parts:
     enabled: EnabledPlugins
     usage: UsageSampler
     tell: Callable[[Event], None]
+    changed: Callable[[str], None]
 
 
 class Supervisor:
@@ -58,6 +59,7 @@ class Supervisor:
             gave_up=self._gave_up,
             framed=self._framed,
             usage=parts.usage,
+            changed=parts.changed,
         )
 
     # -- what people ask: toru.http._interfaces.Plugins

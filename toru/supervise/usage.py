@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import psutil
 from twisted.internet.defer import Deferred
@@ -11,9 +12,11 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.model import Usage
+from toru.model import Figures, PluginStatus, Usage
 
 SAMPLE_SECONDS = 2.0
+# How far back a plugin's figures are kept.
+HISTORY_SECONDS = 600.0
 
 Sample = dict[int, Usage]
 
@@ -28,10 +31,12 @@ class UsageSampler:
         clock: IReactorTime,
         in_thread: Callable[[Callable[[], Sample]], Deferred[Sample]],
         pids: Callable[[], Sequence[int]],
+        sampled: Callable[[], None] = lambda: None,
     ) -> None:
-        """`pids` names the processes to look at."""
+        """`pids` names the processes to look at; `sampled` is called after each look."""
         self._in_thread = in_thread
         self._pids = pids
+        self._sampled = sampled
         self._processes: dict[int, psutil.Process] = {}
         self._latest: Sample = {}
         self._loop = LoopingCall(self._sample)
@@ -52,10 +57,11 @@ class UsageSampler:
 
     def _sample(self) -> Deferred[None]:
         pids = self._pids()
-        return self._in_thread(lambda: self._look(pids)).addCallbacks(self._keep, self._failed)
+        return self._in_thread(lambda: self._look(pids)).addCallback(self._keep).addErrback(self._failed)
 
     def _keep(self, sample: Sample) -> None:
         self._latest = sample
+        self._sampled()
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("processes could not be sampled", failure)
@@ -76,3 +82,27 @@ class UsageSampler:
             if pid in known:  # the share of the CPU is one since the look before
                 sample[pid] = Usage(cpu_percent=round(cpu, 1), rss_bytes=memory)
         return sample
+
+
+class UsageHistory:
+    """The figures of the last ten minutes, of each plugin that there is."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, deque[Figures]] = {}
+
+    def add(self, timestamp: str, plugins: Iterable[PluginStatus]) -> Mapping[str, Figures]:
+        """Take the figures of all plugins, and forget those that there are no more. Gives them by id."""
+        before, self._kept = self._kept, {}
+        latest = {}
+        for plugin in plugins:
+            latest[plugin.id] = Figures(timestamp, plugin.usage, plugin.traffic)
+            kept = before.get(plugin.id)
+            if kept is None:
+                kept = deque(maxlen=int(HISTORY_SECONDS / SAMPLE_SECONDS))
+            kept.append(latest[plugin.id])
+            self._kept[plugin.id] = kept
+        return latest
+
+    def of(self, id: str) -> Sequence[Figures]:
+        """What there is of a plugin, oldest first."""
+        return tuple(self._kept.get(id, ()))

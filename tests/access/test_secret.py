@@ -1,0 +1,114 @@
+"""Secrets, and who is known by them."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from toru.access.secret import Keyring, PluginTokens, Secret, digest, new_secret, own_token
+from toru.model import Principal
+from toru.store.accounttable import Key
+
+ANN = Principal("client", "1", "ann", "Ann", "session")
+BOB = Principal("client", "2", "bob", "Bob", "session")
+
+
+def key(secret: bytes, principal: Principal = ANN, expires_at: float = 100.0) -> Key:
+    return Key(digest(secret), principal, expires_at)
+
+
+def test_a_secret_shows_itself_to_nobody() -> None:
+    secret = Secret("hunter2")
+    assert "hunter2" not in f"{secret!r} {secret} {[secret]}"
+    assert secret.reveal() == "hunter2"
+
+
+def test_secrets_hold_32_random_bytes() -> None:
+    made = {new_secret("toru_") for _ in range(100)}
+    assert len(made) == 100
+    assert {len(secret) for secret in made} == {len("toru_") + 43}
+
+
+def test_only_the_sha_256_is_kept() -> None:
+    assert digest(b"abc") == hashlib.sha256(b"abc").digest()
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        (b"Bearer toru_x", b"toru_x"),
+        (b"bearer   toru_x ", b"toru_x"),
+        (b"BEARER toru_plugin_x", b"toru_plugin_x"),
+        (b"Bearer somebody-elses", None),
+        (b"Basic toru_x", None),
+        (b"toru_x", None),
+        (b"Bearer toru_x toru_y", None),
+        (b"Bearer", None),
+        (b"", None),
+        (None, None),
+    ],
+)
+def test_which_tokens_are_ours(header: bytes | None, token: bytes | None) -> None:
+    assert own_token(header) == token
+
+
+def test_a_key_is_found_by_its_secret_until_it_ends() -> None:
+    ring = Keyring()
+    ring.add(key(b"one"))
+    assert ring.find(b"one", 99.9) == ANN
+    assert ring.find(b"one", 100.0) is None
+    assert ring.find(b"two", 0.0) is None
+    assert ring.find(digest(b"one"), 0.0) is None
+
+
+def test_half_a_digest_opens_nothing() -> None:
+    ring = Keyring()
+    real = digest(b"one")
+    ring.add(Key(real[:16] + bytes(16), ANN, 100.0))
+    assert ring.find(b"one", 0.0) is None
+
+
+def test_keys_go() -> None:
+    ring = Keyring()
+    for secret, whose in ((b"1", ANN), (b"2", ANN), (b"3", BOB)):
+        ring.add(key(secret, whose))
+    ring.remove(digest(b"1"))
+    ring.remove(digest(b"unknown"))
+    assert [ring.find(secret, 0.0) for secret in (b"1", b"2", b"3")] == [None, ANN, BOB]
+    ring.remove_where(lambda each: each.principal == ANN)
+    assert [ring.find(secret, 0.0) for secret in (b"1", b"2", b"3")] == [None, None, BOB]
+    ring.replace([key(b"4", ANN)])
+    assert [ring.find(secret, 0.0) for secret in (b"3", b"4")] == [None, ANN]
+
+
+def test_somebody_gets_a_new_name() -> None:
+    ring = Keyring()
+    ring.replace([key(b"1", ANN), key(b"3", BOB)])
+    ring.rename("1", "Anna")
+    found = ring.find(b"1", 0.0)
+    assert found is not None
+    assert (found.id, found.name, found.display_name) == ("1", "ann", "Anna")
+    assert ring.find(b"3", 0.0) == BOB
+
+
+def test_each_process_has_a_token_of_its_own() -> None:
+    tokens = PluginTokens()
+    old, new, other = tokens.issue("hello"), tokens.issue("hello"), tokens.issue("other")
+    assert len({old, new, other}) == 3
+    principal = tokens.find(old.encode())
+    assert principal == Principal("plugin", "hello", "hello", "hello", "plugin")
+    tokens.revoke(old)
+    tokens.revoke(old)
+    assert tokens.find(old.encode()) is None
+    assert tokens.find(new.encode()) == principal
+    found = tokens.find(other.encode())
+    assert found is not None
+    assert found.id == "other"
+
+
+def test_nothing_shows_a_plugins_token() -> None:
+    tokens = PluginTokens()
+    token = tokens.issue("hello")
+    assert token.startswith("toru_")
+    assert token not in f"{tokens!r} {vars(tokens)!r} {tokens._keys.__dict__!r}"

@@ -1,0 +1,1 @@
+"""Who comes in: passwords, sessions, tokens, throttling, and who may do what."""

@@ -1,0 +1,118 @@
+"""Secrets that toru hands out: how they are made, what is kept of them, and how they are found again."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable, Iterable
+
+from msgspec import structs
+
+from toru.model import Principal
+from toru.store.accounttable import Key
+
+TOKEN_PREFIX = "toru_"
+PLUGIN_TOKEN_PREFIX = "toru_plugin_"
+
+_PREFIX = TOKEN_PREFIX.encode()
+_BEARER = re.compile(rb"bearer +(\S+)\s*", re.IGNORECASE)
+
+
+class Secret:
+    """A secret on its way to the one who may see it; it shows itself to nobody else."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The secret itself."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def new_secret(prefix: str = "") -> str:
+    """32 random bytes as text for headers and cookies."""
+    return prefix + secrets.token_urlsafe(32)
+
+
+def digest(secret: bytes) -> bytes:
+    """All that is ever stored of a secret of ours: nobody can guess 32 random bytes, so no salt is needed."""
+    return hashlib.sha256(secret).digest()
+
+
+def own_token(authorization: bytes | None) -> bytes | None:
+    """The token in an `Authorization` header where it looks like one of ours, known or not, else None."""
+    if authorization is None:
+        return None
+    match = _BEARER.fullmatch(authorization.strip())
+    return match[1] if match and match[1].startswith(_PREFIX) else None
+
+
+class Keyring:
+    """The keys of one kind, in memory."""
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, Key] = {}
+
+    def find(self, secret: bytes, now: float) -> Principal | None:
+        """Whose secret this is; None where it is nobody's, or its time is over."""
+        found = digest(secret)
+        key = self._keys.get(_slot(found))
+        if key is None or key.expires_at <= now or not hmac.compare_digest(key.digest, found):
+            return None
+        return key.principal
+
+    def add(self, key: Key) -> None:
+        self._keys[_slot(key.digest)] = key
+
+    def remove(self, digest: bytes) -> None:
+        """Nothing happens where there is no such key."""
+        self._keys.pop(_slot(digest), None)
+
+    def remove_where(self, unwanted: Callable[[Key], bool]) -> None:
+        self._keys = {slot: key for slot, key in self._keys.items() if not unwanted(key)}
+
+    def rename(self, id: str, display_name: str) -> None:
+        """Give the keys of one principal its new name."""
+        for slot, key in self._keys.items():
+            if key.principal.id == id:
+                named = structs.replace(key.principal, display_name=display_name)
+                self._keys[slot] = key._replace(principal=named)
+
+    def replace(self, keys: Iterable[Key]) -> None:
+        """Forget all keys, and know these."""
+        self._keys = {_slot(key.digest): key for key in keys}
+
+
+class PluginTokens:
+    """One token for each plugin process, worth only the storage of that plugin, and only in memory."""
+
+    def __init__(self) -> None:
+        self._keys = Keyring()
+
+    def issue(self, plugin_id: str) -> str:
+        """A new token for a process of that plugin; tokens of its other processes stay good."""
+        token = new_secret(PLUGIN_TOKEN_PREFIX)
+        principal = Principal("plugin", plugin_id, plugin_id, plugin_id, "plugin")
+        self._keys.add(Key(digest(token.encode()), principal))
+        return token
+
+    def revoke(self, token: str) -> None:
+        """The process is gone, and so is what its token was worth. A token that is unknown is none already."""
+        self._keys.remove(digest(token.encode()))
+
+    def find(self, token: bytes) -> Principal | None:
+        """Which plugin's token this is."""
+        return self._keys.find(token, 0.0)
+
+
+def _slot(digest: bytes) -> bytes:
+    # A dictionary compares in a time that tells of what it compares, so that it gets a half alone;
+    # the whole is compared in constant time.
+    return digest[:16]

@@ -1,0 +1,47 @@
+"""What a client sends us, checked: JSON bodies and query parameters as Structs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from toru.errors import BadRequest, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from toru.http.site import Request
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+def decode_body(request: Request, type: type[S]) -> S:
+    """The request's body, which it gives away. What `type` does not know is let be.
+
+    Raises UnsupportedMediaType where the body says that it is no JSON, and BadRequest, which names the field.
+    """
+    content_type = request.requestHeaders.getRawHeaders(b"content-type", [b"application/json"])[0]
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise UnsupportedMediaType("Send the body as application/json.")
+    try:
+        return msgspec.json.decode(request.take_body(), type=type)
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadRequest(f"The body cannot be used: {error}.") from None
+
+
+def decode_query(request: Request, type: type[S]) -> S:
+    """The query of the request's target; one that is empty counts as not given.
+
+    Raises BadRequest, which names the parameter.
+    """
+    try:
+        query = request.query.decode("ascii")
+        given = dict(parse_qsl(query, errors="strict", max_num_fields=100))
+    except ValueError:
+        raise BadRequest("The query is not percent-encoded UTF-8 of at most 100 parameters.") from None
+    try:
+        return msgspec.convert(given, type, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"The query cannot be used: {error}.") from None

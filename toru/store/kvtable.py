@@ -1,0 +1,207 @@
+"""Keys and values as rows of `plugin_kv`: what many changes come to, and the few statements that do them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from msgspec import UNSET, UnsetType
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+
+from toru.errors import Conflict, QuotaExceeded, ToruError
+from toru.store.schema import plugin_kv as table, plugin_kv_usage as usage
+
+# Rows that are removed at once where their time is over.
+PRUNE_ROWS = 500
+
+
+@dataclass(slots=True, eq=False)
+class Change:
+    """One `set`, or one `delete` where `value` is None; `expect` is UNSET where nothing is expected."""
+
+    plugin: str
+    key: bytes
+    value: bytes | None
+    expires_at: float | None = None
+    expect: bytes | UnsetType | None = UNSET
+    cancelled: bool = False
+
+    @property
+    def size(self) -> int:
+        """What it takes of the plugin's storage, in bytes."""
+        return len(self.key) + len(self.value or b"")
+
+
+class Entry(NamedTuple):
+    """A row as far as it matters: the length of the value, and the value only where somebody asks for it."""
+
+    length: int
+    expires_at: float | None
+    value: bytes | None
+
+
+Entries = Mapping[bytes, Entry]
+
+
+class Keys(NamedTuple):
+    """Keys in the order of their UTF-8; `next` is what to pass as `after` for those behind, None at the end."""
+
+    keys: list[str]
+    next: str | None
+
+
+def get(connection: Connection, *, plugin: str, key: bytes, now: float) -> str | None:
+    """The value that is there now."""
+    wanted = select(table.c.value).where(table.c.plugin == plugin, table.c.key == key, _lives(now))
+    value = connection.scalar(wanted)
+    return None if value is None else bytes(value).decode()
+
+
+def list_keys(
+    connection: Connection, *, plugin: str, prefix: bytes, limit: int, after: bytes | None, now: float
+) -> Keys:
+    """The keys that are there now, at most `limit`."""
+    # No byte of UTF-8 is 0xff, so that this is behind everything with that prefix.
+    within = (table.c.key >= prefix) & (table.c.key < prefix + b"\xff")
+    wanted = select(table.c.key).where(table.c.plugin == plugin, within, _lives(now))
+    if after is not None:
+        wanted = wanted.where(table.c.key > after)
+    found = connection.scalars(wanted.order_by(table.c.key).limit(limit + 1))
+    keys = [bytes(key).decode() for key in found]
+    return Keys(keys[:limit], keys[limit - 1] if len(keys) > limit else None)
+
+
+def apply(
+    connection: Connection, *, batch: Sequence[Change], now: float, most: int
+) -> list[ToruError | None]:
+    """Carry changes out in their order; with what each was refused. `most` is what a plugin may store, in bytes."""
+    # Looked at once: whoever cancels from here on comes too late.
+    changes = [change for change in batch if not change.cancelled]
+    refused: dict[Change, ToruError] = {}
+    by_plugin = attrgetter("plugin")
+    for plugin, of_plugin in groupby(sorted(changes, key=by_plugin), by_plugin):
+        refused.update(_apply(connection, plugin, list(of_plugin), now, most))
+    return [refused.get(change) for change in batch]
+
+
+def prune(connection: Connection, *, now: float, plugin: str | None = None) -> int:
+    """Remove some of the rows whose time is over; how many."""
+    over = select(table.c.plugin, table.c.key, func.length(table.c.value).label("length"))
+    over = over.where(table.c.expires_at <= now).limit(PRUNE_ROWS)
+    if plugin is not None:
+        over = over.where(table.c.plugin == plugin)
+    rows = connection.execute(over).all()
+    if not rows:
+        return 0
+    freed: dict[str, int] = {}
+    for row in rows:
+        freed[row.plugin] = freed.get(row.plugin, 0) + len(row.key) + row.length
+    connection.execute(_DELETE, [{"of": row.plugin, "named": row.key} for row in rows])
+    connection.execute(_FREE, [{"of": name, "freed": size} for name, size in freed.items()])
+    return len(rows)
+
+
+def evaluate(
+    before: Entries, changes: Iterable[Change], used: int, now: float, most: int
+) -> tuple[dict[bytes, Entry], dict[Change, ToruError]]:
+    """What one plugin's entries are after these changes, and which changes were refused, with what.
+
+    Pure. `before` has all of the changes' keys that exist, those whose time is over as well, which count as
+    stored until they are gone; `used` is what the plugin stores in all, in bytes.
+    """
+    entries = dict(before)
+    refused: dict[Change, ToruError] = {}
+    for change in changes:
+        old = entries.get(change.key)
+        if change.expect is not UNSET:
+            lives = old is not None and (old.expires_at is None or old.expires_at > now)
+            if change.expect != (old.value if old is not None and lives else None):
+                refused[change] = Conflict("the key does not have the value that `expect` names")
+                continue
+        growth = (0 if change.value is None else change.size) - _size(change.key, old)
+        if growth > 0 and used + growth > most:
+            refused[change] = QuotaExceeded(
+                f"the plugin's storage is full: it may have {most} bytes of keys and values; delete some first"
+            )
+            continue
+        used += growth
+        if change.value is None:
+            entries.pop(change.key, None)
+        else:
+            entries[change.key] = Entry(len(change.value), change.expires_at, change.value)
+    return entries, refused
+
+
+_SAME = (table.c.plugin == bindparam("of")) & (table.c.key == bindparam("named"))
+_AMONG = (table.c.plugin == bindparam("of")) & table.c.key.in_(bindparam("keys", expanding=True))
+_EXISTING = select(table.c.key, func.length(table.c.value).label("length"), table.c.expires_at).where(_AMONG)
+_VALUES = select(table.c.key, table.c.value).where(_AMONG)
+_UPDATE = update(table).where(_SAME).values(value=bindparam("now_value"), expires_at=bindparam("now_until"))
+_DELETE = delete(table).where(_SAME)
+_OF_PLUGIN = usage.c.plugin == bindparam("of")
+_USED = select(usage.c.bytes).where(_OF_PLUGIN)
+_USE = update(usage).where(_OF_PLUGIN).values(bytes=bindparam("used"))
+_FREE = update(usage).where(_OF_PLUGIN).values(bytes=usage.c.bytes - bindparam("freed"))
+
+
+def _lives(now: float) -> ColumnElement[bool]:
+    return table.c.expires_at.is_(None) | (table.c.expires_at > now)
+
+
+def _size(key: bytes, entry: Entry | None) -> int:
+    return 0 if entry is None else len(key) + entry.length
+
+
+def _apply(
+    connection: Connection, plugin: str, changes: Sequence[Change], now: float, most: int
+) -> dict[Change, ToruError]:
+    used = connection.scalar(_USED, {"of": plugin})
+    if used is None:
+        used = 0
+        connection.execute(insert(usage), {"plugin": plugin, "bytes": 0})
+    growth = sum(change.size for change in changes)
+    # What is over gives way only where it may be in the way: looking for it costs a statement.
+    while used + growth > most and prune(connection, now=now, plugin=plugin):
+        used = connection.execute(_USED, {"of": plugin}).scalar_one()
+    before = _read(connection, plugin, changes)
+    after, refused = evaluate(before, changes, used, now, most)
+    _store(connection, plugin, before, after)
+    total = used + sum(
+        _size(key, after.get(key)) - _size(key, before.get(key)) for key in before.keys() | after.keys()
+    )
+    if total != used:
+        connection.execute(_USE, {"of": plugin, "used": total})
+    return refused
+
+
+def _read(connection: Connection, plugin: str, changes: Collection[Change]) -> Entries:
+    keys = {change.key for change in changes}
+    rows = connection.execute(_EXISTING, {"of": plugin, "keys": sorted(keys)})
+    entries = {bytes(row.key): Entry(row.length, row.expires_at, None) for row in rows}
+    # A value may be a megabyte: it is read only where something is expected of it.
+    expecting = entries.keys() & {change.key for change in changes if change.expect is not UNSET}
+    if expecting:
+        for row in connection.execute(_VALUES, {"of": plugin, "keys": sorted(expecting)}):
+            entries[bytes(row.key)] = entries[bytes(row.key)]._replace(value=bytes(row.value))
+    return entries
+
+
+def _store(connection: Connection, plugin: str, before: Entries, after: Entries) -> None:
+    gone = [{"of": plugin, "named": key} for key in before.keys() - after.keys()]
+    new, changed = [], []
+    for key, entry in after.items():
+        if key not in before:
+            new.append({"plugin": plugin, "key": key, "value": entry.value, "expires_at": entry.expires_at})
+        elif entry is not before[key]:
+            changed.append(
+                {"of": plugin, "named": key, "now_value": entry.value, "now_until": entry.expires_at}
+            )
+    if gone:
+        connection.execute(_DELETE, gone)
+    if changed:
+        connection.execute(_UPDATE, changed)
+    if new:
+        connection.execute(insert(table), new)
