@@ -1,0 +1,24 @@
+/** Puts the parts together: styles and theme first, then who this is, the live stream, and what there is to see. */
+import "./styles/tokens.css";
+import "./styles/base.css";
+import "./state/theme";
+import { computed, effect } from "@preact/signals";
+import { render } from "preact";
+import { paths } from "./navigation";
+import { App } from "./shell/App";
+import { preloadPage } from "./shell/pages";
+import { startLive } from "./state/live";
+import { refreshPlugins } from "./state/plugins";
+import { loadSession, sessionState, user, wasSignedIn } from "./state/session";
+
+if (location.pathname !== paths.login) preloadPage(location.pathname);
+if (wasSignedIn.peek() === "yes") void refreshPlugins();
+void loadSession();
+
+const liveFor = computed(() =>
+  sessionState.value === "in" || sessionState.value === "ended" ? user.value?.id : null,
+);
+effect(() => (liveFor.value ? startLive() : undefined));
+
+const place = document.getElementById("app");
+if (place) render(<App />, place);

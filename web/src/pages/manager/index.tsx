@@ -1,0 +1,8 @@
+/** All plugins: for admins with figures and controls, for everybody else as a way to them. */
+import { isAdmin } from "../../state/session";
+import { Manager } from "./Manager";
+import { Overview } from "./Overview";
+
+export default function ManagerPage() {
+  return isAdmin.value ? <Manager /> : <Overview />;
+}
