@@ -1,20 +1,22 @@
 # `make run` and `make test` work on a fresh clone and do everything that they need; `make help` lists the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench examples clean
+.PHONY: help run test bench screenshots examples web clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-# Folders are among them, so that a removed file counts as a change.
-SOURCES := setup.cfg pyproject.toml $(shell find toru twisted -name __pycache__ -prune -o ! -name dropin.cache -print)
+# Folders are among them, so that a removed file counts as a change. `web` alone is the name of a target.
+SOURCES := setup.cfg pyproject.toml build_backend.py \
+    $(shell find toru twisted -name __pycache__ -prune -o ! -name dropin.cache -print) \
+    $(shell find web/. \( -name node_modules -o -path web/./dist \) -prune -o -print)
 
 # toru is what was installed, wherever it is run from.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
 help:  ## list what can be made
-	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*##/make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 # The pid file would be in the way after a crash; the lock in the data folder does its work. With `exec`
 # twistd is make's own child: Ctrl-C and SIGTERM reach it, and make waits until it is done. Should make
@@ -27,11 +29,15 @@ test: $(VENV)/installed $(VENV)/tools  ## lint, types, tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python build_backend.py check
 	$(BIN)/pytest
 
 # From here: what is measured is the installed toru, what measures is not installed.
 bench: $(VENV)/installed $(VENV)/tools  ## measure, on a machine that does nothing else
 	@env -u PYTHONSAFEPATH $(BIN)/python -m benchmarks
+
+screenshots: $(VENV)/installed $(VENV)/tools  ## take the pictures of the documents, in eleven minutes
+	@env -u PYTHONSAFEPATH $(BIN)/python -m docs.screenshots
 
 # An example that is the same already is left alone: a running toru would replace its process.
 examples:  ## put the example plugins into ./plugins
@@ -47,7 +53,12 @@ examples:  ## put the example plugins into ./plugins
 	    fi; \
 	done
 
+# Also done by the others, and by whatever else builds a wheel.
+web: $(VENV)/made  ## build the dashboard, where its sources changed
+	@$(BIN)/python build_backend.py build
+
 clean:  ## remove what make made; ./data stays
+	rm -rf web/dist web/node_modules toru/http/static toru/http/static.new
 	rm -rf $(VENV) build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find toru twisted tests plugins -name __pycache__ -prune -exec rm -rf {} +
 
@@ -72,6 +83,7 @@ $(VENV)/made:
 
 # The last step writes Twisted's cache of plugins while it can be written.
 $(VENV)/installed: $(VENV)/made $(SOURCES)
+	@$(BIN)/python build_backend.py build
 	@echo "Installing toru into $(VENV)."
 	@rm -rf build
 	@$(PIP) install --no-build-isolation .

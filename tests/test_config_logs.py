@@ -7,9 +7,10 @@ from typing import get_args
 
 import pytest
 
-from toru.config import MIB, Config, LogLimits, Webhook, load
+from toru.config import MIB, Config, LogLimits, load
 from toru.errors import StartError
 from toru.model import EventType
+from toru.webhooksettings import Webhook
 
 HOOK = '[[webhook]]\nurl = "https://a.example/?key=hidden"\nsecret = "geheim"\n'
 
@@ -62,6 +63,9 @@ def test_webhooks(tmp_path: Path) -> None:
         (HOOK.replace('"geheim"', "['geheim']"), "`secret` in [[webhook]] must be"),
         (HOOK.replace("https:", "ftp:"), "`url` in [[webhook]] must be the URL of a receiver"),
         (HOOK.replace("a.example", "user@a.example"), "`url` in [[webhook]] must be"),
+        (HOOK.replace("a.example", "my_service"), "`url` in [[webhook]] must be"),
+        (HOOK.replace("a.example", "a..example"), "`url` in [[webhook]] must be"),
+        (HOOK.replace("a.example", "[::1%25lo]"), "`url` in [[webhook]] must be"),
         (HOOK.replace("a.example", "a.example:x"), "`url` in [[webhook]] must be"),
         (HOOK.replace("//a.example", "//"), "`url` in [[webhook]] must be"),
     ],

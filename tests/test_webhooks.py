@@ -23,7 +23,6 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from tests.http.fakes import in_reactor
 from tests.store.followed import Copies
-from toru.config import Webhook
 from toru.errors import StorageUnavailable
 from toru.model import Event, StoredEvent
 from toru.store.database import Database
@@ -42,6 +41,7 @@ from toru.webhooks import (
     retry_delay,
     signature,
 )
+from toru.webhooksettings import Webhook
 
 URL = "https://a.example/hook?key=hidden"
 ANY_REACTOR: Any = reactor
@@ -126,8 +126,11 @@ class Post:
         self.sent: list[tuple[str, bytes, str]] = []
         self.answers: list[Deferred[int]] = []
         self.cancelled = 0
+        self.error: Exception | None = None
 
     def __call__(self, url: str, body: bytes, headers: Mapping[str, str]) -> Deferred[int]:
+        if self.error is not None:
+            raise self.error
         self.sent.append((url, body, headers["x-toru-delivery"]))
         self.answers.append(Deferred(self._cancel))
         return self.answers[-1]
@@ -216,6 +219,16 @@ class TestSender:
         hall.clock.advance(ANSWER_WITHIN)
         assert hall.post.cancelled == 1
         assert hall.queue.calls[-1][:3] == ("postpone", 1, ANSWER_WITHIN + 1)
+
+    def test_a_client_that_cannot_begin(self) -> None:
+        hall = make()
+        hall.post.error = UnicodeError("no such label")
+        hall.queue.waiting.append(delivery(1))
+        hall.webhooks.enqueued()
+        assert hall.queue.calls[-1] == ("postpone", 1, 1.0, "no such label")
+        hall.post.error = None
+        hall.clock.advance(1)
+        assert ids(hall.post) == ["1"]
 
     def test_another_goes_between(self) -> None:
         hall = make(delivery(1))

@@ -14,16 +14,17 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, get_type_hints
 
 import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from toru import webhooksettings
 from toru.errors import StartError
-from toru.model import EventType, Protocol
+from toru.model import Protocol
+from toru.webhooksettings import Webhook
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -93,18 +94,6 @@ class KvLimits(Struct, frozen=True, kw_only=True):
     max_bytes: Count = 64 * MIB
 
 
-class Webhook(Struct, frozen=True, kw_only=True):
-    """Where events are sent to: a URL, the types that it wants, and what the deliveries are signed with."""
-
-    url: Text
-    secret: Annotated[str, Meta(min_length=1)]
-    events: frozenset[EventType] = frozenset(get_args(EventType))
-
-    def __repr__(self) -> str:
-        # The secret is in no log, and the URLs of many receivers hold one as well.
-        return f"Webhook({urlsplit(self.url).hostname!r})"
-
-
 class Config(Struct, frozen=True, kw_only=True):
     """All settings. Paths are absolute; symlinks in them stand as they were written.
 
@@ -162,9 +151,7 @@ _SUPERVISION = get_type_hints(Supervision, include_extras=True)
 _PLUGIN = get_type_hints(PluginSettings, include_extras=True)
 _LOGS = get_type_hints(LogLimits, include_extras=True)
 _KV = get_type_hints(KvLimits, include_extras=True)
-_WEBHOOK = get_type_hints(Webhook, include_extras=True)
-# Values that may hold a secret, and are not repeated where they are wrong.
-_NOT_SHOWN = frozenset({"webhook", "secret", "url"})
+_NOT_SHOWN = webhooksettings.NOT_SHOWN | {"webhook"}
 
 _A_DURATION = "a number of seconds above 0 and at most 1000000"
 _A_COUNT = "a whole number above 0"
@@ -193,9 +180,7 @@ _ALLOWED: Mapping[str, str] = {
     "max_bytes": 'a whole number of bytes above 0, or a string such as "64M" (K, M or G)',
     "max_age_days": "a number of days above 0 and at most 36500",
     "webhook": "one or more tables, [[webhook]]",
-    "url": "the URL of a receiver, http or https, without a user",
-    "secret": "a string that is not empty",
-    "events": f"a list of types of events: {', '.join(get_args(EventType))}",
+    **webhooksettings.ALLOWED,
 }
 
 _PLUGIN_ID = re.compile(r"(?!-)[A-Za-z0-9-]{1,64}(?<!-)")
@@ -375,34 +360,8 @@ def _kv_limits(table: dict[str, Any], shown: str) -> KvLimits:
 
 
 def _webhooks(tables: list[dict[str, Any]], shown: str) -> tuple[Webhook, ...]:
-    webhooks: dict[str, Webhook] = {}
-    for raw in tables:
-        values = _table(raw, _WEBHOOK, shown, "[webhook]")
-        for key in ("url", "secret"):
-            if key not in values:
-                raise StartError(f"{shown}: `{key}` is missing in a [[webhook]]; it must be {_ALLOWED[key]}")
-        webhook = Webhook(**values)
-        if not _is_http(webhook.url):
-            raise StartError(f"{_in_file(shown, '[webhook]', 'url')} must be {_ALLOWED['url']}")
-        if webhook.url in webhooks:
-            raise StartError(f"{shown}: two [[webhook]] have the same `url`; make one of them")
-        webhooks[webhook.url] = webhook
-    return tuple(webhooks.values())
-
-
-def _is_http(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        usable = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    return (
-        usable
-        and parts.scheme in ("http", "https")
-        and bool(parts.hostname)
-        and parts.username is None
-        and " " not in url
-    )
+    checked = (_table(raw, webhooksettings.TYPES, shown, "[webhook]") for raw in tables)
+    return webhooksettings.webhooks(checked, shown)
 
 
 def _read_size(raw: dict[str, Any], key: str) -> None:

@@ -19,9 +19,9 @@ ToruError
  ├─ UserExists                409  another account has this name
  ├─ Conflict                  409  what the caller relied on does not hold (any more)
  ├─ BodyTooLarge              413  the request body is over `max_body_bytes`
- ├─ UnsupportedMediaType      415  a body that says that it is no JSON
  ├─ TooManyFailures           429  after failed sign-ins one has to wait
  ├─ TooLong                   413  a key or a value is longer than it may be
+ ├─ NoWebSocket               501  plugins are not reached by WebSocket
  ├─ PluginFailure             502  the plugin did not give a usable answer
  │   ├─ LinkLost              502  its connection ended before the answer
  │   ├─ ProtocolError         502  it said something that the protocol forbids
@@ -198,14 +198,6 @@ class BodyTooLarge(ToruError):
     title = "Body too large"
 
 
-class UnsupportedMediaType(ToruError):
-    """The body says that it is something else than JSON."""
-
-    status = 415
-    code = "unsupported-media-type"
-    title = "Unsupported media type"
-
-
 class TooManyFailures(ToruError):
     """After failed sign-ins one has to wait."""
 
@@ -220,6 +212,14 @@ class TooLong(ToruError):
     status = 413
     code = "too-long"
     title = "Too long"
+
+
+class NoWebSocket(ToruError):
+    """Plugins are not reached by WebSocket."""
+
+    status = 501
+    code = "no-websocket"
+    title = "No WebSocket"
 
 
 class PluginFailure(ToruError):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from toru.config import Config
@@ -25,6 +28,8 @@ _PRUNE_SECONDS = 60.0
 class Memory:
     """The parts, and the order in which they begin and end."""
 
+    _log = Logger()
+
     def __init__(self, reactor: Any, config: Config, database: Database) -> None:
         # Any: Twisted has no one interface for a reactor that can do everything.
         self._pool = ThreadPool(1, 1, name="toru-logs")
@@ -32,22 +37,25 @@ class Memory:
         self.feed = LiveFeed()
         self.logs = Logs(database, reactor, config.log_limits, self._files, self.feed)
         self.values = KeyValues(database, reactor, config.kv_limits)
-        self._webhooks = Webhooks(config.webhooks, Deliveries(database), reactor, TreqPost(reactor))
-        self.events = Events(database, self._files, self.feed, self._webhooks)
-        self._pruning = LoopingCall(self._prune)
+        self.deliveries = Deliveries(database)
+        self.webhooks = Webhooks(config.webhooks, self.deliveries, reactor, TreqPost(reactor))
+        self.events = Events(database, self._files, self.feed, self.webhooks)
+        self._pruning = LoopingCall(
+            lambda: Deferred.fromCoroutine(self._prune()).addErrback(self._not_pruned)
+        )
         self._pruning.clock = reactor
 
     def start(self) -> None:
         """Take what comes from now on. The database is open."""
         self._pool.start()
         self.logs.start()
-        self._webhooks.start()
+        self.webhooks.start()
         self._pruning.start(_PRUNE_SECONDS)
 
     async def stop(self) -> None:
         """Write what was given. The database must still be open."""
         self._pruning.stop()
-        await self._webhooks.stop()
+        await self.webhooks.stop()
         await self.logs.close()
         await self._files.close()
         self._pool.stop()
@@ -59,3 +67,7 @@ class Memory:
         except ToruError:
             # The database says so itself, and there is a next time.
             return
+
+    def _not_pruned(self, failure: Failure) -> None:
+        # There is a next time after an error of our own as well, and an end in order.
+        self._log.failure("keys whose time is over could not be removed", failure)

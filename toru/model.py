@@ -88,6 +88,13 @@ class Traffic(Struct, frozen=True):
     latency_ms: Latency
 
 
+class Durations(Struct, frozen=True):
+    """How long things took: how many in each bucket of `toru.histogram`, and the sum in seconds."""
+
+    buckets: tuple[int, ...]
+    seconds: float
+
+
 class Figures(Struct, frozen=True, gc=False):
     """What a plugin cost and did at one moment. `timestamp` is RFC 3339 in UTC; `usage` is None where nothing runs."""
 
@@ -127,6 +134,25 @@ class PluginStatus(PluginSummary, frozen=True):
     pid: int | None
     socket_path: str | None
     last_exit: Exit | None
+    usage: Usage | None
+
+
+class PluginNumbers(Struct, frozen=True):
+    """A plugin as metrics show it; what is counted never goes back while the plugin is there.
+
+    `answers` counts what clients of its route got, by status class from 2xx to 5xx; `latency` is that of
+    the answers of its processes. `queued` requests wait to be given to it, those `in_flight` were.
+    """
+
+    id: str
+    state: State
+    health: Health
+    restarts: int
+    consecutive_crashes: int
+    answers: tuple[int, ...]
+    latency: Durations
+    queued: int
+    in_flight: int
     usage: Usage | None
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -22,7 +23,6 @@ from twisted.internet.defer import (
     Deferred,
     DeferredSemaphore,
     TimeoutError as StillUnderWay,
-    gatherResults,
     maybeDeferred,
 )
 from twisted.internet.endpoints import TCP4ServerEndpoint
@@ -37,8 +37,10 @@ from toru.config import Config, PluginSettings, check_endpoint, cores, load
 from toru.entrance import Entrance
 from toru.errors import StartError
 from toru.http.audit import Audit
+from toru.http.dashboard import Dashboard, read_built
+from toru.http.metrics import Metrics, Sources
 from toru.http.records import Records
-from toru.http.site import Site, make_site
+from toru.http.site import Site, all_drained, make_site
 from toru.http.streams import Streams
 from toru.memory import Memory
 from toru.model import Event
@@ -130,6 +132,8 @@ class Toru(Service):
             sys.stderr = sys.__stderr__
             raise
         super().startService()
+        # What is there by now stays to the end: a collection that goes through all of it takes a tenth of a second.
+        gc.freeze()
         # Whoever reads where it listens may send a signal in the next moment, and has to find us ready for it.
         self._reactor.callWhenRunning(self._take_signals)
         self._reactor.callWhenRunning(self._announce)
@@ -147,6 +151,17 @@ class Toru(Service):
         self._memory = memory = Memory(reactor, config, self._database)
         self._supervisor = self._make_supervisor()
         self._streams = Streams(reactor, self._supervisor, memory.logs, memory.events, memory.feed)
+        records = Records(self._supervisor, memory.values, memory.logs, memory.events, self._history)
+        sources = Sources(
+            plugins=self._supervisor,
+            database=self._database,
+            logs=memory.logs,
+            events=memory.events,
+            records=records,
+            streams=self._streams,
+            webhooks=memory.webhooks,
+            deliveries=memory.deliveries,
+        )
         self._site = make_site(
             reactor,
             self._supervisor,
@@ -156,9 +171,11 @@ class Toru(Service):
             in_thread=deferToThread,
             doors=entrance.doors,
             accounts=entrance.accounts,
-            records=Records(self._supervisor, memory.values, memory.logs, memory.events, self._history),
+            records=records,
             streams=self._streams,
             audit=Audit(reactor, memory.events),
+            dashboard=Dashboard(read_built()),
+            metrics=Metrics(sources, reactor, deferToThread),
         )
         for endpoint, description in endpoints:
             listening = endpoint.listen(self._site)
@@ -298,7 +315,7 @@ class Toru(Service):
     # -- the end
 
     def stopService(self) -> Deferred[None]:
-        """Stop accepting, let requests finish, then stop all plugins at once. Leaves no process, no socket."""
+        """Refuse new requests, let others finish, then stop all plugins at once. Leaves no process, no socket."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
@@ -330,19 +347,20 @@ class Toru(Service):
         )
 
     async def _stop(self) -> None:
-        for port in self._ports:
-            await maybeDeferred(port.stopListening)
         self._streams.stop()
         sites = [self._site] if self._storage_site is None else [self._site, self._storage_site]
         for site in sites:
             site.begin_stop()
         try:
-            drained = gatherResults([site.drained() for site in sites])
-            await drained.addTimeout(DRAIN_SECONDS, self._reactor)
+            await all_drained(sites, DRAIN_SECONDS, self._reactor)
         except StillUnderWay:
             self._log.warn("requests were still under way after {seconds:g} s", seconds=DRAIN_SECONDS)
         self._watch.stop()
+        self._memory.logs.end_soon()
         await self._supervisor.stop()
+        # Only now: until it ends a plugin may store what it must not forget, and all others are told that we stop.
+        for port in self._ports:
+            await maybeDeferred(port.stopListening)
         self._remove_sockets()
         await self._entrance.close()
         await self._memory.stop()

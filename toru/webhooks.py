@@ -23,14 +23,14 @@ from twisted.internet.protocol import Protocol as ByteProtocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool
+from twisted.web.client import Agent, HTTPConnectionPool, _HTTP11ClientFactory
 from twisted.web.http_headers import Headers
 
 from toru import __version__
-from toru.config import Webhook
 from toru.errors import ToruError
 from toru.model import StoredEvent
 from toru.store.deliveries import Delivery, enqueue
+from toru.webhooksettings import Webhook
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -194,11 +194,10 @@ class Sender:
 
     async def _try(self, delivery: Delivery) -> str | None:
         """Why it did not arrive; None where it did."""
-        posting = self._post(
-            self._webhook.url, delivery.body.encode(), headers(self._webhook, delivery)
-        ).addTimeout(ANSWER_WITHIN, self._clock)
+        body, about = delivery.body.encode(), headers(self._webhook, delivery)
         try:
-            status = await posting
+            # Within, because a client that cannot even begin may say so without a Deferred.
+            status = await self._post(self._webhook.url, body, about).addTimeout(ANSWER_WITHIN, self._clock)
         except CancelledError:
             raise
         except TookTooLong:
@@ -248,11 +247,18 @@ def describe(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+class _QuietFactory(_HTTP11ClientFactory):
+    """One that does not log each connection: Twisted's own documentation names this way."""
+
+    noisy = False
+
+
 class TreqPost:
     """Posts over a connection of its own for each body, follows no redirect, and reads no body of an answer."""
 
     def __init__(self, reactor: Any) -> None:
         pool = HTTPConnectionPool(reactor, persistent=False)
+        pool._factory = _QuietFactory
         self._reactor = reactor
         self._client = HTTPClient(Agent(reactor, connectTimeout=ANSWER_WITHIN, pool=pool))
 

@@ -27,6 +27,46 @@ my %metadata = (
     capabilities => ['ping'],
 );
 
+# toru asks for it at `/bundle.js`; it runs in the browser of whoever opens the plugin there.
+my $bundle = <<'BUNDLE';
+// The plugin's view in the dashboard. What it does not catch, the dashboard shows.
+export async function mount(container, api) {
+  const key = `user/${api.user.id}/name`;
+  container.innerHTML = `
+    <style>
+      .hello { display: grid; gap: 1rem; max-width: 26rem; padding: 1.5rem; border: 1px solid var(--toru-color-border);
+        border-radius: calc(2 * var(--toru-radius)); background: var(--toru-color-surface) }
+      .hello input, .hello button { box-sizing: border-box; width: 100%; height: 2.25rem; padding: 0 0.75rem; font: inherit;
+        border: 1px solid var(--toru-color-border-strong); border-radius: var(--toru-radius) }
+      .hello input { margin-top: 0.25rem; background: var(--toru-color-background); color: inherit }
+      .hello button { border-color: transparent; background: var(--toru-color-accent); color: var(--toru-color-accent-contrast) }
+      .hello output { font-size: 1.25rem; overflow-wrap: anywhere }
+    </style>
+    <form class="hello">
+      <output></output>
+      <label>Your name <input maxlength="80" autocomplete="off"></label>
+      <button>Say hello, and remember me</button>
+    </form>`;
+  const [form, input, greeting] = ["form", "input", "output"].map((name) => container.querySelector(name));
+  const greet = async () => {
+    const answer = await api.fetch(`/?name=${encodeURIComponent(input.value)}`);
+    greeting.textContent = await answer.text(); // Never innerHTML: it is text, not markup.
+  };
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    await api.kv.set(key, input.value);
+    await greet();
+    api.showToast("Your name is remembered.", "success");
+  };
+  input.value = (await api.kv.get(key)) ?? "";
+  await greet();
+}
+
+export function unmount(container) {
+  container.replaceChildren();
+}
+BUNDLE
+
 sub decoded {
     my ($value) = @_;
     $value =~ tr/+/ /;
@@ -37,8 +77,8 @@ sub decoded {
 }
 
 sub text {
-    my ($status, $body) = @_;
-    return {status => $status, headers => {'content-type' => 'text/plain; charset=utf-8'}, body => $body};
+    my ($status, $body, $kind) = (@_, 'plain');
+    return {status => $status, headers => {'content-type' => "text/$kind; charset=utf-8"}, body => $body};
 }
 
 # The `http` payload that answers the payload of a request.
@@ -55,6 +95,7 @@ sub answer {
         my $name = length($query{name} // '') ? $query{name} : 'world';
         return text(200, "Hello, $name, from Perl!\n");
     }
+    return text(200, $bundle, 'javascript') if $path eq '/bundle.js';
     if ($path eq '/request') {
         my %shown = (path => $path, query => \%query, map { $_ => $request->{$_} } qw(method headers body));
         my $body = JSON::PP->new->canonical->encode(\%shown) . "\n";

@@ -108,3 +108,10 @@ def test_names_that_cannot_be(account: FakeAccount, username: str) -> None:
     with pytest.raises(StartError, match="TORU_ADMIN_USERNAME"):
         settle_admin(account, HASHER, username, GOOD)
     assert not account.calls
+
+
+def test_a_password_that_nobody_could_send(account: FakeAccount) -> None:
+    with pytest.raises(StartError, match="TORU_ADMIN_PASSWORD") as caught:
+        settle_admin(account, HASHER, None, b"Caf\xe9-h0rse".decode(errors="surrogateescape"))
+    assert not account.calls
+    assert "h0rse" not in str(caught.value)

@@ -404,6 +404,26 @@ async def test_a_burst_tries_no_more_than_three(tmp_path: Path) -> None:
 
 
 @in_reactor
+async def test_who_fails_waits_longer_each_time_and_then_comes_in(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        told = []
+        for _ in range(4):
+            for _ in range(3):
+                with pytest.raises(WrongCredentials):
+                    await here.doors.sign_in("root", "wrong", HERE)
+            with pytest.raises(TooManyFailures) as refused:
+                await here.doors.sign_in("root", GOOD, HERE)
+            told.append(refused.value.retry_after or 0)
+            here.clock.advance(told[-1] - 1)
+            with pytest.raises(TooManyFailures) as still_refused:
+                await here.doors.sign_in("root", GOOD, HERE)
+            assert still_refused.value.retry_after == 1
+            here.clock.advance(1)
+        assert told == [60, 180, 600, 1800]
+        assert here.who(await here.doors.sign_in("root", GOOD, HERE))
+
+
+@in_reactor
 async def test_fifty_may_come_at_once(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         came = await gatherResults([here.doors.sign_in("root", GOOD, HERE) for _ in range(50)])

@@ -70,9 +70,13 @@ CALLS: list[tuple[str, str, set[str]]] = [
     ("GET", "/login", ALL),
     ("GET", "/plugins", ALL),
     ("GET", "/plugin/hello", ALL),
+    ("GET", "/plugin/hello/logs", ALL),
     ("GET", "/events", ALL),
     ("GET", "/users", ALL),
     ("GET", "/account", ALL),
+    ("GET", "/assets/index-1a2b3c4d.js", ALL),
+    ("GET", "/favicon.svg", ALL),
+    ("GET", "/robots.txt", ALL),
 ]
 
 
@@ -122,6 +126,10 @@ UNKNOWN = [
     ("GET", "/api/users/"),
     ("GET", ""),
     ("GET", "/api/plugins/hello/bundlexjs"),
+    ("GET", "/assets"),
+    ("GET", "/assets/"),
+    ("GET", "/assets/a/b.js"),
+    ("GET", "/assets/../index.html"),
 ]
 
 

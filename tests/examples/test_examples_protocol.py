@@ -129,7 +129,7 @@ def test_the_examples_are_there() -> None:
 
 def test_short_enough_to_copy(example: Path) -> None:
     assert os.access(example, os.X_OK)
-    assert len(example.read_text().splitlines()) < 120
+    assert len(example.read_text().splitlines()) < 160
 
 
 def test_metadata(example: Path) -> None:
@@ -157,6 +157,16 @@ def test_root(plugin: Plugin) -> None:
     assert connection.answer("2")["body"].startswith("Hello, Jürgen M&M, from ")
     connection.ask("3", "/nothing?here")
     assert connection.answer("3")["status"] == 404
+    connection.close()
+
+
+def test_its_view_in_the_dashboard(plugin: Plugin) -> None:
+    connection = plugin.connect()
+    connection.ask("1", "/bundle.js")
+    answer = connection.answer("1")
+    assert (answer["status"], answer["headers"]["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert "export async function mount(container, api) {" in answer["body"]
+    assert "export function unmount(container) {" in answer["body"]
     connection.close()
 
 

@@ -20,10 +20,22 @@ from toru.access.doors import Doors
 from toru.access.passwords import Hasher, Passwords
 from toru.access.secret import PluginTokens, digest
 from toru.errors import PluginNotFound, RouteNotFound
+from toru.histogram import BOUNDS
 from toru.http._interfaces import Plugins
 from toru.http.audit import Audit
+from toru.http.dashboard import Dashboard
 from toru.http.site import Site
-from toru.model import Event, Latency, PluginStatus, Principal, Problem, Rescan, Traffic
+from toru.model import (
+    Durations,
+    Event,
+    Latency,
+    PluginNumbers,
+    PluginStatus,
+    Principal,
+    Problem,
+    Rescan,
+    Traffic,
+)
 from toru.store.accounttable import Key, Keys
 from toru.wire.messages import Answer, HttpRequest
 
@@ -88,7 +100,13 @@ class FakeEvents:
 def unrecorded(clock: Any) -> dict[str, Any]:
     """Arguments of a site where nothing is stored, for tests that do not ask for it."""
     events: Any = FakeEvents()
-    return {"records": None, "streams": None, "audit": Audit(clock, events)}
+    return {
+        "records": None,
+        "streams": None,
+        "audit": Audit(clock, events),
+        "dashboard": Dashboard({}),
+        "metrics": None,
+    }
 
 
 def status(id: str, **changes: Any) -> PluginStatus:
@@ -121,6 +139,23 @@ def status(id: str, **changes: Any) -> PluginStatus:
     return structs.replace(plain, **changes)
 
 
+def numbers(id: str, **changes: Any) -> PluginNumbers:
+    none = Durations((0,) * (len(BOUNDS) + 1), 0.0)
+    plain = PluginNumbers(
+        id=id,
+        state="running",
+        health="healthy",
+        restarts=0,
+        consecutive_crashes=0,
+        answers=(0, 0, 0, 0),
+        latency=none,
+        queued=0,
+        in_flight=0,
+        usage=None,
+    )
+    return structs.replace(plain, **changes)
+
+
 def answer(
     body: bytes = b"", status: int = 200, headers: Sequence[tuple[str, str]] = ()
 ) -> Callable[[HttpRequest], Deferred[Answer]]:
@@ -129,11 +164,15 @@ def answer(
 
 
 class FakePlugins:
-    """Plugins whose calls stand in `calls`, in order; `reaction` is what a proxied request meets."""
+    """Plugins whose calls stand in `calls`, in order; `reaction` is what a proxied request meets.
+
+    `served` has the statuses that their clients got, each with the id of its plugin.
+    """
 
     def __init__(self, *plugins: PluginStatus) -> None:
         self.statuses = {plugin.id: plugin for plugin in plugins}
         self.calls: list[tuple[str, Any]] = []
+        self.served: list[tuple[str, int]] = []
         self.reaction: Reaction = answer(b"hello")
         self._waiting: list[tuple[str, Deferred[Any]]] = []
 
@@ -173,6 +212,9 @@ class FakePlugins:
         except KeyError:
             raise PluginNotFound(f"There is no plugin '{id}'.") from None
 
+    def require(self, id: str, /) -> None:
+        self.get(id)
+
     def problems(self) -> Sequence[Problem]:
         return [Problem("bad.binary", "id: missing")]
 
@@ -192,6 +234,9 @@ class FakePlugins:
     def list(self) -> Sequence[PluginStatus]:
         return list(self.statuses.values())
 
+    def numbers(self) -> Sequence[PluginNumbers]:
+        return [numbers(id) for id in self.statuses]
+
     def _do(self, name: str, id: str) -> Deferred[PluginStatus]:
         self.note(name, id)
         return succeed(self.get(id))
@@ -205,6 +250,9 @@ class FakeTarget:
     def request(self, request: HttpRequest, /) -> Deferred[Answer]:
         self._plugins.note("request", request)
         return self._plugins.reaction(request)
+
+    def served(self, status: int, /) -> None:
+        self._plugins.served.append((self.id, status))
 
 
 def conforms(plugins: FakePlugins) -> Plugins:

@@ -23,6 +23,8 @@ from toru.access.passwords import Hasher, Passwords
 from toru.access.secret import PluginTokens
 from toru.config import KvLimits, LogLimits
 from toru.http.audit import Audit
+from toru.http.dashboard import Dashboard
+from toru.http.metrics import Metrics, Sources
 from toru.http.records import Records
 from toru.http.site import Site, make_site
 from toru.http.streams import Streams
@@ -57,6 +59,7 @@ class Kept:
     usage: UsageHistory
     doors: Doors
     tokens: PluginTokens
+    sources: Sources
 
     def plugin(self, id: str = "hello") -> tuple[str, str]:
         """The header by which a process of that plugin is known."""
@@ -138,7 +141,9 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
     copies = Copies()
     values = KeyValues(database, real, KvLimits(max_bytes=3 * 2**20))
     logs = Logs(database, real, LogLimits(), copies, feed)
-    events = Events(database, copies, feed, Webhooks((), Deliveries(database), real, _no_post))
+    deliveries = Deliveries(database)
+    webhooks = Webhooks((), deliveries, real, _no_post)
+    events = Events(database, copies, feed, webhooks)
     streams = Streams(clock, conforms(plugins), logs, events, feed)
     streams.start()
     usage = UsageHistory()
@@ -147,6 +152,8 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
     passwords = Passwords(real, Hasher(profiles.CHEAPEST))
     doors = Doors(real, accounts, passwords, tokens)
     doors.start(known(), [])
+    records = Records(conforms(plugins), values, logs, events, usage)
+    sources = Sources(plugins, database, logs, events, records, streams, webhooks, deliveries)
     site = make_site(
         real,
         conforms(plugins),
@@ -156,13 +163,15 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
         in_thread=deferToThread,
         doors=doors,
         accounts=accounts,
-        records=Records(conforms(plugins), values, logs, events, usage),
+        records=records,
         streams=streams,
         audit=Audit(real, events),
+        dashboard=Dashboard({}),
+        metrics=Metrics(sources, real, deferToThread),
     )
     async with listening(site) as port:
         door = Door(plugins, site, folder, port)
-        yield Kept(door, database, values, logs, events, streams, clock, usage, doors, tokens)
+        yield Kept(door, database, values, logs, events, streams, clock, usage, doors, tokens, sources)
         streams.stop()
     doors.stop()
     await logs.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
+from toru.access.secret import new_secret
 from toru.errors import ProtocolError
 from toru.http.headers import MAX_HEADER_BYTES, MAX_HEADERS, from_plugin, to_plugin
 from toru.http.messages import Incoming
@@ -66,8 +67,17 @@ def test_connection_cannot_take_away_what_is_ours() -> None:
     assert received["x-request-id"]
 
 
-def test_authorization_passes() -> None:
-    assert others(sent((b"Authorization", b"Bearer x"))) == {"authorization": "Bearer x"}
+@pytest.mark.parametrize(
+    "theirs", ["Bearer x", "Basic dG9ydV8=", 'Digest username="toru_admin"', "Token toru_x"]
+)
+def test_authorization_passes(theirs: str) -> None:
+    assert others(sent((b"Authorization", theirs.encode()))) == {"authorization": theirs}
+
+
+@pytest.mark.parametrize("form", ["Bearer %s", "Bearer %s, x", "Token %s", 'Digest username="%s"', "%s"])
+@pytest.mark.parametrize("prefix", ["toru_", "toru_plugin_"])
+def test_a_token_of_ours_passes_in_no_form(form: str, prefix: str) -> None:
+    assert others(sent((b"Authorization", (form % new_secret(prefix)).encode()))) == {}
 
 
 @pytest.mark.parametrize(

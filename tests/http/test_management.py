@@ -83,7 +83,7 @@ async def test_no_such_plugin(door: Door, method: str, path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/nothing",
         "/api",
         "/api//plugins",
         "//api/plugins",
@@ -215,6 +215,14 @@ async def test_bundle(door: Door, from_file: bool) -> None:
     assert reply.header("etag") == TAG
     asked = [(request.method, request.path) for request in door.plugins.requests]
     assert asked == ([] if from_file else [("GET", "/bundle.js")])
+
+
+@in_reactor
+async def test_no_bundle_is_asked_of_a_plugin_that_took_over_the_route(door: Door) -> None:
+    door.plugins.statuses = {"heir": status("heir", route="/hello"), **door.plugins.statuses}
+    reply = await door.ask("GET", "/api/plugins/hello/bundle.js")
+    assert (reply.status, reply.problem["code"]) == (404, "bundle-not-found")
+    assert door.plugins.requests == []
 
 
 @pytest.mark.parametrize(

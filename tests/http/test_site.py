@@ -11,12 +11,13 @@ from typing import Any, cast
 import pytest
 from msgspec import json
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.internet.threads import deferToThread
 
-from toru.http.site import Site, make_site
+from toru.http.request import STRANGERS_BYTES
+from toru.http.site import Site, all_drained, make_site
 from toru.wire.messages import Answer
 
 from .fakes import (
@@ -101,6 +102,31 @@ async def test_a_refused_body_is_not_invited(door: Door) -> None:
     received = await door.exchange(head.encode())
     assert parsed(received).status == 413
     assert b"100 Continue" not in received
+
+
+@pytest.mark.parametrize(
+    "framing", [b"Content-Length: %d" % (STRANGERS_BYTES + 1), b"Transfer-Encoding: chunked"]
+)
+@pytest.mark.parametrize(
+    ("who", "received"), [(signed(), True), ("Authorization: Bearer toru_made-up", False), ("Host: x", False)]
+)
+def test_not_much_is_taken_in_from_somebody_unknown(
+    tmp_path: Path, framing: bytes, who: str, received: bool
+) -> None:
+    _, site, transport = on_a_clock(tmp_path, FakePlugins(status("hello")))
+    site.max_body_bytes = 2 * STRANGERS_BYTES
+    transport.protocol.dataReceived(
+        b"POST %s HTTP/1.1\r\n%s\r\n%s\r\n\r\n" % (HELLO.encode(), who.encode(), framing)
+    )
+    transport.protocol.dataReceived(
+        chunks(STRANGERS_BYTES + 1) if b"chunked" in framing else b"x" * STRANGERS_BYTES
+    )
+    if received:
+        assert transport.value() == b""
+    else:
+        reply = parsed(transport.value())
+        assert (reply.status, reply.problem["code"]) == (401, "unauthenticated")
+        assert reply.header("connection") == "close"
 
 
 def on_a_clock(tmp_path: Path, plugins: FakePlugins) -> tuple[Clock, Site, StringTransportWithDisconnection]:
@@ -211,7 +237,7 @@ def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> 
 def test_a_request_whose_body_is_still_coming_in_when_the_stop_begins(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     clock, site, transport = on_a_clock(tmp_path, plugins)
-    head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    head = f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nContent-Length: 10\r\n\r\n"
     transport.protocol.dataReceived(head.encode() + b"01234")
     site.begin_stop()
     drained = site.drained()
@@ -224,6 +250,24 @@ def test_a_request_whose_body_is_still_coming_in_when_the_stop_begins(tmp_path: 
     assert [request.body for request in plugins.requests] == [b"0123456789"]
     assert not transport.connected
     assert drained.called
+    assert clock.getDelayedCalls() == []
+
+
+def test_the_end_of_patience_with_two_sites(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    plugins.reaction = lambda _: Deferred()
+    clock, site, transport = on_a_clock(tmp_path, plugins)
+    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
+    sites = [site, site.for_plugins()]
+    outcome: list[Any] = []
+    all_drained(sites, 10.0, clock).addBoth(outcome.append)
+    clock.advance(9.9)
+    assert outcome == []
+    clock.advance(0.1)
+    # By this very error tap knows that it is to go on and stop the plugins.
+    assert outcome[0].type is StillUnderWay
+    transport.loseConnection()
+    assert all_drained(sites, 10.0, clock).called
     assert clock.getDelayedCalls() == []
 
 

@@ -70,9 +70,10 @@ async def test_whoever_comes_back_misses_nothing_and_gets_nothing_twice(kept: Ke
     assert seen == [str(number) for number in range(1200)]
 
 
+@pytest.mark.parametrize("before", [[], ["before"]])
 @in_reactor
-async def test_an_id_from_before_the_database_was_made_anew(kept: Kept) -> None:
-    await kept.lines("before")
+async def test_an_id_from_before_the_database_was_made_anew(kept: Kept, before: list[str]) -> None:
+    await kept.lines(*before)
     stream = await kept.listen(LOG, ("Last-Event-ID", "4000"))
     await kept.lines("one")
     assert texts(await stream.messages(1)) == ["one"]

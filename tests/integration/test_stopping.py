@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cores import PATIENT, Core, fresh_core, is_alive, wait_for
+from tests.integration.cores import PATIENCE, PATIENT, Core, fresh_core, is_alive, wait_for
 from toru.store.events import LIFE
 
 PR_SET_CHILD_SUBREAPER = 36  # from <sys/prctl.h>
@@ -63,6 +62,22 @@ child(orphan=True)
 child(group=True, orphan=True)
 child(stubborn=True)
 serve(lambda file, message: None)
+"""
+
+# Stores something once it is told to end, and then waits for the test.
+CAREFUL = """
+import urllib.request
+server = listen()
+connection, _ = server.accept()
+for line in connection.makefile("rb"):
+    if json.loads(line)["payload"].get("action") == "shutdown":
+        request = urllib.request.Request(
+            os.environ["TORU_API_URL"] + "/api/plugins/careful/kv",
+            json.dumps({"action": "set", "key": "last words", "value": "goodbye"}).encode(),
+            {"Authorization": "Bearer " + os.environ["TORU_PLUGIN_TOKEN"]})
+        note("stored", urllib.request.urlopen(request).status)
+        wait_until_there("go")
+        sys.exit(0)
 """
 
 
@@ -216,11 +231,7 @@ def test_the_core_lets_requests_finish_and_leaves_nothing(core: Core, signum: si
 
         core.process.send_signal(signum)
 
-        def refused() -> bool:
-            with socket.socket() as client:
-                return client.connect_ex(("127.0.0.1", core.port)) != 0
-
-        wait_for(refused)
+        wait_for(lambda: core.get("/api/health").status == 503)
         # Somebody impatient asks once more.
         core.process.send_signal(signal.SIGINT)
         wait_for(lambda: any("is stopping already" in line for line in core.output))
@@ -235,6 +246,26 @@ def test_the_core_lets_requests_finish_and_leaves_nothing(core: Core, signum: si
     assert not any(map(is_alive, pids))
     assert core.sockets() == []
     assert not any("Traceback" in line or "Unhandled" in line for line in core.output)
+
+
+def test_a_plugin_can_store_what_it_must_not_forget_until_it_ends(core: Core) -> None:
+    core.plugin("careful", CAREFUL)
+    core.start()
+    core.wait_pid("careful")
+    assert core.process is not None
+    core.process.send_signal(signal.SIGTERM)
+    core.wait_notes("stored", 1)
+    reply = core.get("/api/health")
+    assert (reply.status, reply.headers["connection"]) == (503, "close")
+    assert core.route("careful").status == 503
+    core.tell("go")
+    core.process.wait(PATIENCE)
+    assert core.notes("stored") == ["200"]
+    with pytest.raises(ConnectionRefusedError):
+        core.get("/api/health")
+    core.start()
+    kept = core.request("POST", "/api/plugins/careful/kv", b'{"action": "get", "key": "last words"}')
+    assert kept.json() == {"value": "goodbye"}
 
 
 def test_two_signals_in_one_moment_are_no_error(core: Core) -> None:

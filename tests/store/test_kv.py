@@ -322,13 +322,18 @@ async def test_a_batch_has_limits(database: Database, kv: KeyValues, monkeypatch
 
 @in_reactor
 async def test_not_too_much_waits(database: Database, kv: KeyValues, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_PENDING", 1000)
+    monkeypatch.setattr(module, "MOST_PENDING", 2000)
+    monkeypatch.setattr(module, "MOST_PENDING_EACH", 1000)
     with Busy(database):
         waiting = [kv.set("p", key, "x" * 600) for key in "ab"]
         with pytest.raises(StorageUnavailable):
             await kv.set("p", "c", "x" * 600)
+        waiting += [kv.set(plugin, "a", "x" * 600) for plugin in ("q", "r")]
+        with pytest.raises(StorageUnavailable):
+            await kv.set("s", "a", "x" * 600)
     await gatherResults(waiting)
-    await kv.set("p", "c", "x" * 600)
+    for plugin in "ps":
+        await kv.set(plugin, "c", "x" * 600)
 
 
 @in_reactor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from toru.store.livefeed import MOST_ROWS, LiveFeed
 from toru.store.logs import PRUNE_STEP, SWEEP_SECONDS, Logs
 from toru.store.logtable import MOST_TEXT, ROW_BYTES, LogFilter
 from toru.store.schema import plugin_logs
-from toru.wire.messages import rfc3339
+from toru.wire.messages import MOST_NESTED, rfc3339
 
 EVERY = LogFilter()
 NOW = 1_700_000_000.0
@@ -134,6 +135,17 @@ def test_what_is_cut() -> None:
     assert cut.fields is not None
     assert list(cut.fields) == ["cut"]
     assert MOST_TEXT - 3 < len(cut.fields["cut"].encode()) <= MOST_TEXT
+
+
+def test_fields_that_nest_too_deeply_to_be_shown_everywhere_become_text() -> None:
+    for most, more in ((MOST_NESTED - 1, MOST_NESTED), (0, 900)):
+        fits, deep = ({"a": json.loads("[" * depth + "]" * depth) if depth else 1} for depth in (most, more))
+        assert logtable.cut(line("m", fields=fits))[0].fields == fits
+        (cut,) = logtable.cut(line("m", fields=deep))
+        assert cut.fields == {"cut": '{"a":' + "[" * more + "]" * more + "}"}
+    # Neither what stands side by side nor what stands in a text is nested.
+    wide = {"a": [[]] * 200, "b": '["\\"' * 200}
+    assert logtable.cut(line("m", fields=wide))[0].fields == wide
 
 
 class TestPages:
@@ -457,6 +469,19 @@ class TestADatabaseThatFails:
         clock.advance(module.TRY_AGAIN[0])
         assert closed.called
         assert clock.getDelayedCalls() == []
+
+    def test_near_the_end_what_follows_lost_records_is_not_tried(self) -> None:
+        """Each try may take seconds, and there may be thousands of them."""
+        database, clock = Failing(StorageUnavailable("out of order")), Clock()
+        logs = make(database, clock)
+        first = logs.write(lines(1))
+        logs.end_soon()
+        for seconds in module.TRY_AGAIN:
+            assert not first.called
+            clock.advance(seconds)
+        tries = len(database.tried)
+        assert logs.write(lines(1, 1)).called
+        assert (len(database.tried), logs.lines_lost) == (tries, 2)
 
     def test_a_sweep_that_fails_comes_again(self) -> None:
         clock = Clock()

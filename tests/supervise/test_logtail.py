@@ -233,6 +233,20 @@ def test_rotated_by_the_plugin(folder: Folder) -> None:
     assert folder.poll()[-1] == "four"
 
 
+@pytest.mark.parametrize("killed", [None, True, False])
+def test_another_file_with_the_number_of_the_one_before(folder: Folder, killed: bool | None) -> None:
+    """A file system gives the number of a file that was removed to the next one, also in another core's time."""
+    folder.append(b"one\n")
+    folder.poll()
+    aside = folder.path.rename(folder.path.with_name("aside"))
+    assert folder.poll() == ["one"]
+    if killed is not None:
+        folder.another_core(killed=killed)
+    aside.write_bytes(b"two and more\n")
+    aside.rename(folder.path)
+    assert folder.poll() == ["one", "two and more"]
+
+
 def test_emptied_by_the_plugin(folder: Folder) -> None:
     folder.append(b"one and more\n")
     folder.poll()

@@ -16,6 +16,7 @@ from twisted.logger import capturedLogs
 from toru.model import LogRecord
 from toru.supervise import output
 from toru.supervise.output import LAST_ERROR_BYTES, MOST_LINE, SLICE, Line, Lines, Output, Stream, record
+from toru.wire.messages import MOST_NESTED
 
 NOW = "1970-01-01T00:00:00.000Z"
 
@@ -96,6 +97,14 @@ class TestRecord:
     def test_plain(self) -> None:
         assert of(b"hi") == LogRecord(NOW, "hello", "info", "hi", "stdout", None, 42)
         assert of(b"oh", "stderr") == LogRecord(NOW, "hello", "warn", "oh", "stderr", None, 42)
+
+    def test_json_that_nests_too_deeply_to_be_shown_everywhere_is_text(self) -> None:
+        fits, deep = (
+            b'{"message":"m","a":' + b"[" * depth + b"]" * depth + b"}"
+            for depth in (MOST_NESTED - 1, MOST_NESTED)
+        )
+        assert of(fits).message == "m"
+        assert (of(deep).message, of(deep).fields) == (deep.decode(), None)
 
     def test_part(self) -> None:
         assert of(b"{}", part=2).fields == {"part": 2}

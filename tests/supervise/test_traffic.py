@@ -51,3 +51,20 @@ class TestLatency:
         # They are kept as 32 bits and told to the microsecond.
         assert latency.p50 == pytest.approx(latest[len(latest) // 2] * 1000, rel=1e-6, abs=1e-3)
         assert latency.p99 == pytest.approx(latest[len(latest) * 99 // 100] * 1000, rel=1e-6, abs=1e-3)
+
+
+class TestForMetrics:
+    def test_answers_by_class_of_status(self) -> None:
+        counter = TrafficCounter()
+        for status in (200, 299, 304, 404, 499, 413, 500, 599):
+            counter.served(status)
+        assert counter.answers == [2, 1, 3, 2]
+
+    def test_only_answers_have_a_duration(self) -> None:
+        counter = TrafficCounter()
+        for _ in range(3):
+            counter.began()
+        counter.answered(0.5)
+        counter.failed()
+        counter.cancelled()
+        assert (counter.durations.count, counter.durations.seconds) == (1, 0.5)

@@ -44,10 +44,12 @@ def settle_admin(
     """Make the admin's account what TORU_ADMIN_USERNAME and TORU_ADMIN_PASSWORD say. Blocks for some 0.1 s.
 
     None or empty leaves what is there. A password that is the one already there changes nothing, so
-    that sessions stay. Raises StartError for a name that cannot be used.
+    that sessions stay. Raises StartError for a name or a password that cannot be used.
     """
     if username and not is_username(username):
         raise StartError(f"TORU_ADMIN_USERNAME {USERNAME_RULE}; {username!r} does not")
+    if password and not _is_text(password):
+        raise StartError("TORU_ADMIN_PASSWORD is not UTF-8, so that nobody could sign in with it")
     if password and broken_rules(password):
         _log.warn("TORU_ADMIN_PASSWORD is weak: it lacks {lacks}", lacks=", ".join(broken_rules(password)))
     found = account.find()
@@ -64,3 +66,12 @@ def settle_admin(
     if password and not hasher.verify(found.password_hash, password):
         account.set_password(found.user.id, hasher.hash(password))
     return None
+
+
+def _is_text(password: str) -> bool:
+    """Whether it can be sent to us: what was no UTF-8 in the environment cannot."""
+    try:
+        password.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -6,10 +6,14 @@ import re
 
 from toru.errors import BadRequest
 
-# ASCII, since plugins get these names in a header.
-_USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._@+-]{0,63})")
-_TOKEN_NAME = re.compile(r"[!-~](?:[ -~]{0,62}[!-~])?")
-_LONGEST_DISPLAY_NAME = 100
+LONGEST_DISPLAY_NAME = 100
+# What is allowed, as ECMA-262 has it. The first two are ASCII, since plugins get these names in a header.
+USERNAME = r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}$"
+TOKEN_NAME = r"^[!-~](?:[ -~]{0,62}[!-~])?$"
+DISPLAY_NAME = r"^ *[^\p{C}\p{Z}](?: |[^\p{C}\p{Z}])*$"
+
+_USERNAME = re.compile(USERNAME)
+_TOKEN_NAME = re.compile(TOKEN_NAME)
 
 USERNAME_RULE = "has 1 to 64 ASCII letters, digits and any of . _ @ + -, and starts with a letter or a digit"
 
@@ -26,9 +30,9 @@ def check_username(text: str) -> None:
 
 def check_display_name(text: str) -> None:
     """Raises BadRequest."""
-    if not (text.strip() and len(text) <= _LONGEST_DISPLAY_NAME and text.isprintable()):
+    if not (text.strip() and len(text) <= LONGEST_DISPLAY_NAME and text.isprintable()):
         raise BadRequest(
-            f"A display name has 1 to {_LONGEST_DISPLAY_NAME} characters, and no control characters."
+            f"A display name has 1 to {LONGEST_DISPLAY_NAME} characters, and no control characters."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from toru.errors import Forbidden, MethodNotAllowed, NotFound, Unauthenticated
@@ -70,12 +71,18 @@ RULES: tuple[Rule, ...] = (
     Rule("GET", "/login", OPEN),
     Rule("GET", "/plugins", OPEN),
     Rule("GET", "/plugin/:id", OPEN),
+    Rule("GET", "/plugin/:id/logs", OPEN),
     Rule("GET", "/events", OPEN),
     Rule("GET", "/users", OPEN),
     Rule("GET", "/account", OPEN),
+    # What that document is made of.
+    Rule("GET", "/assets/:name", OPEN),
+    Rule("GET", "/favicon.svg", OPEN),
+    Rule("GET", "/robots.txt", OPEN),
 )
 
 
+@lru_cache(maxsize=256)
 def rules_at(path: str) -> dict[str, Who]:
     """Who may call `path` (decoded, without its query) by method; empty where there is nothing at that path."""
     # By far the most frequent, and all the others would be tried first.

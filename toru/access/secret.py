@@ -17,6 +17,8 @@ TOKEN_PREFIX = "toru_"
 PLUGIN_TOKEN_PREFIX = "toru_plugin_"
 
 _PREFIX = TOKEN_PREFIX.encode()
+# 32 bytes are 43 characters.
+_WHOLE = re.compile(rb"toru_[\w-]{43}")
 _BEARER = re.compile(rb"bearer +(\S+)\s*", re.IGNORECASE)
 
 
@@ -52,6 +54,11 @@ def own_token(authorization: bytes | None) -> bytes | None:
         return None
     match = _BEARER.fullmatch(authorization.strip())
     return match[1] if match and match[1].startswith(_PREFIX) else None
+
+
+def holds_token(authorization: bytes) -> bool:
+    """Whether an `Authorization` header holds what looks like a token of ours, in a form that we take or another."""
+    return own_token(authorization) is not None or _WHOLE.search(authorization) is not None
 
 
 class Keyring:

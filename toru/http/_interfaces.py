@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from toru.model import Figures, PluginStatus, Problem, Rescan
+from toru.model import Figures, PluginNumbers, PluginStatus, Problem, Rescan
 from toru.wire.messages import Answer, HttpRequest
 
 T = TypeVar("T")
@@ -31,6 +31,9 @@ class ProxyTarget(Protocol):
         Fails with PluginUnavailable, PluginBusy, PluginTimeout or a PluginFailure.
         """
 
+    def served(self, status: int, /) -> None:
+        """Count what a client of its route got, 200 to 599, from the plugin or from us."""
+
 
 class Plugins(Protocol):
     """All plugins. Each call returns a Deferred of its own, and cancelling one ends that wait only.
@@ -43,6 +46,9 @@ class Plugins(Protocol):
 
     def get(self, id: str, /) -> PluginStatus:
         """Raises PluginNotFound."""
+
+    def require(self, id: str, /) -> None:
+        """Raises PluginNotFound; cheaper than `get`."""
 
     def problems(self) -> Sequence[Problem]:
         """The files in the plugins folder that are no usable plugins."""
@@ -61,6 +67,13 @@ class Plugins(Protocol):
 
     def list(self) -> Sequence[PluginStatus]:
         """Every plugin, in any order."""
+
+
+class Numbers(Protocol):
+    """What is counted of each plugin."""
+
+    def numbers(self) -> Sequence[PluginNumbers]:
+        """Of every plugin, in any order."""
 
 
 class UsageOf(Protocol):

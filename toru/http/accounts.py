@@ -5,19 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from toru.access.doors import Doors, NewToken, SignedIn
+from toru.access.names import DISPLAY_NAME, LONGEST_DISPLAY_NAME, TOKEN_NAME, USERNAME
+from toru.access.passwords import LONGEST, SHORTEST
 from toru.errors import Forbidden
 from toru.http.answers import as_json
 from toru.http.bodies import decode_body, decode_query
-from toru.http.headers import SESSION_COOKIE
+from toru.http.headers import SESSION_COOKIE, session_cookies
 from toru.http.messages import Outgoing
 from toru.model import ApiToken, LoginAttempt, Principal, PrincipalKind, TokenRole
 from toru.store.accounts import Accounts
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
+
+
+# These are in the document of the interface, and checked by the doors, which say better what is wrong.
+_Username = Annotated[str, Meta(extra_json_schema={"pattern": USERNAME})]
+_TokenName = Annotated[str, Meta(extra_json_schema={"pattern": TOKEN_NAME})]
+_DisplayName = Annotated[
+    str, Meta(extra_json_schema={"maxLength": LONGEST_DISPLAY_NAME, "pattern": DISPLAY_NAME})
+]
+_NewPassword = Annotated[
+    str,
+    Meta(
+        description="It has an upper-case letter, a lower-case letter, a digit, and a character that is neither.",
+        extra_json_schema={
+            "format": "password",
+            "minLength": SHORTEST,
+            "maxLength": LONGEST,
+            "allOf": [{"pattern": one} for one in (r"\p{Lu}", r"\p{Ll}", r"\p{Nd}", r"[^\p{L}\p{N}]")],
+        },
+    ),
+]
+# Nobody has a longer name, and the admin's password comes from the environment, where more has no room.
+_GivenName = Annotated[str, Meta(max_length=256)]
+_GivenPassword = Annotated[str, Meta(max_length=2**17, extra_json_schema={"format": "password"})]
 
 
 class _Secretive(Struct, frozen=True):
@@ -30,42 +55,42 @@ class _Secretive(Struct, frozen=True):
 class Login(_Secretive, frozen=True):
     """The body of `POST /api/auth/login`."""
 
-    username: str
-    password: str
+    username: _GivenName
+    password: _GivenPassword
 
 
 class NewUser(_Secretive, frozen=True):
     """The body of `POST /api/users`."""
 
-    username: str
-    password: str
-    display_name: str | None = None
+    username: _Username
+    password: _NewPassword
+    display_name: _DisplayName | None = None
 
 
 class UserChange(Struct, frozen=True):
     """The body of `PUT /api/users/:id`; what is null or not there stays as it is."""
 
-    display_name: str | None = None
+    display_name: _DisplayName | None = None
     active: bool | None = None
 
 
 class UserPassword(_Secretive, frozen=True):
     """The body of `PUT /api/users/:id/password`."""
 
-    password: str
+    password: _NewPassword
 
 
 class OwnPassword(_Secretive, frozen=True):
     """The body of `PUT /api/me/password`."""
 
-    current_password: str
-    new_password: str
+    current_password: _GivenPassword
+    new_password: _NewPassword
 
 
 class TokenWish(Struct, frozen=True):
     """The body of `POST /api/tokens`."""
 
-    name: str
+    name: _TokenName
     role: TokenRole
 
 
@@ -142,11 +167,12 @@ class AccountCalls:
         signing_in = self._doors.sign_in(body.username, body.password, front.address)
         return signing_in.addCallback(_signed_in, front.scheme == "https")
 
-    def logout(self, request: Request) -> Deferred[Outgoing]:
-        cookie = _cookie("", 0, request.front.scheme == "https")
-        session = request.session
-        signing_out = succeed(None) if session is None else self._doors.sign_out(session)
-        return signing_out.addCallback(lambda _: as_json(Done(), headers=(cookie,)))
+    async def logout(self, request: Request) -> Outgoing:
+        # All that are shown, beside a token and beside each other: nobody is to stay in without knowing.
+        for session in session_cookies(request.requestHeaders.getRawHeaders(b"cookie", [])):
+            if self._doors.identify(session, None) is not None:
+                await self._doors.sign_out(session)
+        return as_json(Done(), headers=(_cookie("", 0, request.front.scheme == "https"),))
 
     def me(self, request: Request) -> Outgoing:
         principal = request.principal

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from klein import Klein
+from msgspec import structs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
@@ -15,10 +17,14 @@ from werkzeug.routing import BaseConverter
 from toru.errors import BundleNotFound, MethodNotAllowed, NotFound, RouteNotFound, ToruError
 from toru.http._interfaces import InThread, Plugins
 from toru.http.accounts import AccountCalls
-from toru.http.answers import as_json, ours
+from toru.http.answers import Alive, as_json, ours
 from toru.http.bundle import etag, is_known, read_bundle
+from toru.http.dashboard import Dashboard
 from toru.http.front import Networks
+from toru.http.gate import STORAGE
 from toru.http.messages import Outgoing
+from toru.http.metrics import Metrics
+from toru.http.openapi import make_document
 from toru.http.problems import problem, unexpected
 from toru.http.proxy import Proxy, ask
 from toru.http.records import Records
@@ -28,13 +34,13 @@ from toru.http.views import shown_to
 from toru.wire.messages import HttpRequest
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
 
 
 class _PluginId(BaseConverter):
     """What can be an id, so that nothing else ever reaches a handler."""
 
-    regex = r"(?!(?:route|rescan|problems)\Z)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?"
+    regex = r"(?!(?:route|rescan|problems)$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?"
 
 
 def _app() -> Klein:
@@ -61,7 +67,11 @@ class Face:
         accounts: AccountCalls,
         records: Records,
         streams: Streams,
+        dashboard: Dashboard,
+        metrics: Metrics,
     ) -> None:
+        self._metrics = metrics
+        self._dashboard = dashboard
         self._records = records
         self._streams = streams
         self._accounts = accounts
@@ -69,6 +79,25 @@ class Face:
         self._plugins = plugins
         self._plugins_folder = plugins_folder
         self._proxy = Proxy(plugins, trusted_proxies)
+        self.klein = self.app.resource()
+
+    def refused(self, target: bytes, status: int) -> None:
+        """A request with this target was answered with that status before it was routed."""
+        self._proxy.refused(target, status)
+
+    def lost(self, request: Request) -> Outgoing:
+        """For a person who follows a wrong address: the dashboard, which says so in words."""
+        page = self._dashboard.page(request.requestHeaders)
+        return structs.replace(page, status=404) if page.status == 200 else page
+
+    def serve(self, request: Request, path: str) -> None:
+        """Answer a request that was let in. `path` is decoded, without its query."""
+        stored = STORAGE.fullmatch(path)
+        if stored is None:
+            self.klein.render(request)
+        else:
+            # Plugins store much, and the way through Klein would take longer than that does.
+            request.answer_with(Deferred.fromCoroutine(self.kv(request, stored[1])), _told)
 
     @app.route(PREFIX)
     def proxy(self, request: Request) -> Deferred[bytes]:
@@ -76,15 +105,15 @@ class Face:
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Request) -> bytes:
-        return request.reply(as_json({"status": "ok"}))
+        return request.reply(as_json(Alive("ok")))
 
     @app.route("/api/auth/login", methods=["POST"])
     def login(self, request: Request) -> Deferred[bytes]:
         return self._accounts.login(request).addCallback(request.reply)
 
     @app.route("/api/auth/logout", methods=["POST"])
-    def logout(self, request: Request) -> Deferred[bytes]:
-        return self._accounts.logout(request).addCallback(request.reply)
+    async def logout(self, request: Request) -> bytes:
+        return request.reply(await self._accounts.logout(request))
 
     @app.route("/api/auth/me", methods=["GET"])
     def me(self, request: Request) -> bytes:
@@ -173,15 +202,7 @@ class Face:
             content = await self._asked_bundle(id, status.route.removeprefix("/"))
         body = content
         tag = await self._in_thread(lambda: etag(body))
-        headers = [
-            (b"etag", tag),
-            # Kept, and asked about each time: that is what the tag is for.
-            (b"cache-control", b"private, no-cache"),
-        ]
-        if is_known(request.requestHeaders.getRawHeaders(b"if-none-match", []), tag):
-            return request.reply(ours(304, headers, b""))
-        headers.append((b"content-type", b"application/javascript; charset=utf-8"))
-        return request.reply(ours(200, headers, body))
+        return request.reply(_tagged(request, tag, b"application/javascript; charset=utf-8", body))
 
     @app.route("/api/plugins/<id:id>/kv", methods=["POST"])
     async def kv(self, request: Request, id: str) -> bytes:
@@ -211,6 +232,38 @@ class Face:
     async def stream_events(self, request: Request) -> bytes:
         return await self._streams.events(request)
 
+    @app.route("/api/metrics", methods=["GET"])
+    async def metrics(self, request: Request) -> bytes:
+        return request.reply(await self._metrics.answer(request))
+
+    @app.route("/", methods=["GET"])
+    @app.route("/login", methods=["GET"])
+    @app.route("/plugins", methods=["GET"])
+    @app.route("/plugin/<id>", methods=["GET"])
+    @app.route("/plugin/<id>/logs", methods=["GET"])
+    @app.route("/events", methods=["GET"])
+    @app.route("/users", methods=["GET"])
+    @app.route("/account", methods=["GET"])
+    def page(self, request: Request, id: str | None = None) -> bytes:
+        return request.reply(self._dashboard.page(request.requestHeaders))
+
+    @app.route("/assets/<name>", methods=["GET"])
+    def asset(self, request: Request, name: str) -> bytes:
+        return request.reply(self._dashboard.file(f"assets/{name}", request.requestHeaders))
+
+    @app.route("/favicon.svg", methods=["GET"])
+    def favicon(self, request: Request) -> bytes:
+        return request.reply(self._dashboard.file("favicon.svg", request.requestHeaders))
+
+    @app.route("/robots.txt", methods=["GET"])
+    def robots(self, request: Request) -> bytes:
+        return request.reply(self._dashboard.file("robots.txt", request.requestHeaders))
+
+    @app.route("/api/openapi.json", methods=["GET"])
+    async def openapi(self, request: Request) -> bytes:
+        document, tag = await self._in_thread(_document)
+        return request.reply(_tagged(request, tag, b"application/json", document))
+
     @app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
         # Klein types what it gives to an error handler more widely than it gives it to a route.
@@ -222,11 +275,28 @@ class Face:
             target = self._plugins.route(route)
         except RouteNotFound:
             raise none from None
+        # What runs may be the version before, whose route is another plugin's by now.
+        if target.id != id:
+            raise none
         asking = HttpRequest("GET", "/bundle.js", {"accept": "application/javascript"}, None)
         answer = await ask(target, asking, lambda answer: Outgoing(answer.status, [], answer.body))
         if answer.status != 200:
             raise none
         return answer.body
+
+
+@cache
+def _document() -> tuple[bytes, bytes]:
+    document = make_document(Face.app.url_map)
+    return document, etag(document)
+
+
+def _tagged(request: Request, tag: bytes, content_type: bytes, body: bytes) -> Outgoing:
+    """Kept by its client, which asks each time whether it is the same still."""
+    headers = [(b"etag", tag), (b"cache-control", b"private, no-cache")]
+    if is_known(request.requestHeaders.getRawHeaders(b"if-none-match", []), tag):
+        return ours(304, headers, b"")
+    return ours(200, [*headers, (b"content-type", content_type)], body)
 
 
 def _told(failure: Failure) -> Outgoing:

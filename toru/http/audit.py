@@ -13,7 +13,7 @@ from toru.store.events import ADMIN_ACTION, Events
 from toru.wire.messages import rfc3339
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
 
 _PLUGINS = "/api/plugins/"
 

@@ -14,7 +14,7 @@ from zope.interface import implementer
 from toru.http.answers import ours
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
 
 
 @implementer(IPushProducer)

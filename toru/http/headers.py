@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from uuid import uuid4
 
-from toru.access.secret import own_token
+from toru.access.secret import holds_token
 from toru.errors import ProtocolError
 from toru.http.messages import Incoming
 
@@ -57,7 +57,7 @@ def to_plugin(incoming: Incoming, prefix: str, *, trusted: bool) -> dict[str, st
             if name == "connection":
                 named += _tokens(value)
             continue
-        if _is_ours(name, trusted) or (name == "authorization" and own_token(raw_value) is not None):
+        if _is_ours(name, trusted) or (name == "authorization" and holds_token(raw_value)):
             continue
         if name == "cookie":
             value = _without_session(value)

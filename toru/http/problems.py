@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from msgspec import json
+from msgspec import Struct, json
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -13,6 +13,17 @@ from toru.http.answers import ours
 from toru.http.messages import Outgoing
 
 _log = Logger()
+
+
+class ProblemDetails(Struct, frozen=True):
+    """An error (RFC 9457): `detail` is a sentence for people, and `code` a word that stays as it is."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
 
 _INTERNAL = ToruError("Something went wrong inside toru. Its log says what.")
 
@@ -28,16 +39,8 @@ def problem(error: ToruError, *, allow: Iterable[str] = ()) -> Outgoing:
     methods = ", ".join(sorted(allow))
     if methods:
         headers.append((b"allow", methods.encode("ascii")))
-    body = json.encode(
-        {
-            "type": "about:blank",
-            "title": error.title,
-            "status": error.status,
-            "detail": error.detail,
-            "code": error.code,
-        }
-    )
-    return ours(error.status, headers, body)
+    details = ProblemDetails("about:blank", error.title, error.status, error.detail, error.code)
+    return ours(error.status, headers, json.encode(details))
 
 
 def unexpected(failure: Failure) -> Outgoing:

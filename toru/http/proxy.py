@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -13,7 +13,7 @@ from toru.http._interfaces import Plugins, ProxyTarget
 from toru.http.front import Networks, trusts
 from toru.http.headers import from_plugin, to_plugin
 from toru.http.messages import Incoming, Outgoing
-from toru.http.routes import PREFIX, split
+from toru.http.routes import PREFIX, origin_form, split
 from toru.wire.messages import Answer, HttpRequest
 
 _log = Logger()
@@ -46,7 +46,26 @@ class Proxy:
         headers = to_plugin(incoming, prefix, trusted=trusts(self._trusted, incoming.peer))
         method = incoming.method
         request = HttpRequest(method, route.path, headers, incoming.body or None)
-        return ask(target, request, lambda answer: _outgoing(answer, method, prefix, route.bare))
+
+        def served(outgoing: Outgoing) -> Outgoing:
+            target.served(outgoing.status)
+            return outgoing
+
+        def failed(failure: Failure) -> Failure:
+            # Whoever went away got nothing.
+            if not failure.check(CancelledError):
+                target.served(failure.value.status if isinstance(failure.value, ToruError) else 500)
+            return failure
+
+        asking = ask(target, request, lambda answer: _outgoing(answer, method, prefix, route.bare))
+        return asking.addCallbacks(served, failed)
+
+    def refused(self, target: bytes, status: int) -> None:
+        """A request with this target, in whatever form, was answered with that status before it came here."""
+        try:
+            self._plugins.route(split(origin_form(target)[0]).segment).served(status)
+        except ToruError:
+            return
 
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:

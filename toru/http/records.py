@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType, json, structs
+from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, json, structs
 from twisted.logger import Logger
 
 from toru.access.roles import may_use_key
@@ -18,12 +18,12 @@ from toru.http.flow import Flow
 from toru.http.messages import Outgoing
 from toru.model import EventPage, EventType, LogLevel, Principal, StoredEvent
 from toru.store.events import LIFE, Events
-from toru.store.kv import MOST_LISTED, KeyValues
+from toru.store.kv import MOST_KEY, MOST_LISTED, MOST_TTL, MOST_VALUE, KeyValues
 from toru.store.logs import Logs
 from toru.store.logtable import LogFilter
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
 
 NDJSON = b"application/x-ndjson"
 # Records of a download that are read at once: all of it that is ever in memory.
@@ -31,27 +31,84 @@ _PART = 100
 
 # Ids and offsets fit into the database's integers.
 _Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_Moment = Annotated[datetime, Meta(tz=True)]
+# Decoded by itself: as a part of a query a number would do as well.
+_Moment = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
-class KvCall(Struct, frozen=True):
-    """One call of a plugin's storage; which members matter depends on `action`."""
+# Their lengths are the storage's to check: what is too long is answered with 413.
+_Key = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MOST_KEY})]
+_Value = Annotated[
+    str,
+    Meta(description=f"At most {MOST_VALUE} bytes in UTF-8.", extra_json_schema={"maxLength": MOST_VALUE}),
+]
+_PartOfKey = Annotated[str, Meta(max_length=MOST_KEY)]
 
-    action: Literal["get", "set", "delete", "list"]
-    key: str = ""
-    value: str | None = None
-    ttl_seconds: float | None = None
-    expect: str | UnsetType | None = UNSET
-    prefix: str = ""
+
+class _KvCall(Struct, frozen=True, tag_field="action"):
+    """One call of a plugin's storage."""
+
+
+class _Unconditional(_KvCall, frozen=True, kw_only=True):
+    """It is refused where somebody takes it for one with a condition."""
+
+    expect: Annotated[Any, Meta(extra_json_schema={"not": {}})] = UNSET
+
+    def __post_init__(self) -> None:
+        if self.expect is not UNSET:
+            raise ValueError("`expect` goes with `set` alone")
+
+
+class KvGet(_Unconditional, frozen=True, tag="get"):
+    """The value of a key."""
+
+    key: _Key
+
+
+class KvSet(_KvCall, frozen=True, tag="set"):
+    """Store a value: for a time where `ttl_seconds` is given, and if that is the one now where `expect` is."""
+
+    key: _Key
+    value: _Value
+    ttl_seconds: Annotated[float, Meta(gt=0, le=MOST_TTL)] | None = None
+    expect: _Value | UnsetType | None = UNSET
+
+
+class KvDelete(_Unconditional, frozen=True, tag="delete"):
+    """Forget a key."""
+
+    key: _Key
+
+
+class KvList(_Unconditional, frozen=True, tag="list"):
+    """The keys that begin with `prefix` and come behind `after`."""
+
+    prefix: _PartOfKey = ""
     limit: Annotated[int, Meta(ge=1, le=MOST_LISTED)] = MOST_LISTED
-    after: str | None = None
+    after: _PartOfKey | None = None
+
+
+KvCall = KvGet | KvSet | KvDelete | KvList
+
+
+class KvValue(Struct, frozen=True):
+    """The value that a key has now; null for none."""
+
+    value: str | None
+
+
+class KvKeys(Struct, frozen=True):
+    """Keys in order. `next` is what `after` is to be for those that follow; null where there are no more."""
+
+    keys: list[str]
+    next: str | None
 
 
 class LogQuery(Paging, frozen=True):
     """The query of a plugin's log."""
 
-    before: _Number | None = None
-    level: LogLevel | None = None
+    # With None the word `null` would do for it.
+    before: _Number | UnsetType = UNSET
+    level: LogLevel | UnsetType = UNSET
     q: str | None = None
     since: _Moment | None = None
     until: _Moment | None = None
@@ -70,47 +127,53 @@ class Records:
         self._logs = logs
         self._events = events
         self._usage = usage
+        # By action, and `ok` or `error`.
+        self.kv_calls = {
+            (each, result): 0 for each in map(_action, get_args(KvCall)) for result in ("ok", "error")
+        }
 
     async def kv(self, request: Request, id: str) -> Outgoing:
         """A call of that plugin's storage: 200 to `set` or `delete` means that it is on disk."""
-        call = decode_body(request, KvCall)
+        call: KvCall = decode_body(request, KvCall)
         principal = request.caller
-        if not may_use_key(principal, id, call.prefix if call.action == "list" else call.key):
+        if not may_use_key(principal, id, call.prefix if isinstance(call, KvList) else call.key):
             raise Forbidden("This key is not yours.")
         # A plugin that was taken from the folder still runs for a moment, and may put its affairs in order.
         if principal.kind != "plugin":
-            self._plugins.get(id)
-        return as_json(await self._carried_out(call, id))
+            self._plugins.require(id)
+        try:
+            done = await self._carried_out(call, id)
+        except ToruError:
+            self.kv_calls[_action(call), "error"] += 1
+            raise
+        self.kv_calls[_action(call), "ok"] += 1
+        return as_json(done)
 
-    async def _carried_out(self, call: KvCall, id: str) -> dict[str, Any]:
+    async def _carried_out(self, call: KvCall, id: str) -> KvValue | KvKeys:
         values = self._values
-        match call.action:
-            case "get":
-                return {"value": await values.get(id, call.key)}
-            case "delete":
-                await values.delete(id, call.key)
-                return {"value": None}
-            case "list":
-                keys, following = await values.list(
-                    id, prefix=call.prefix, limit=call.limit, after=call.after
-                )
-                return {"keys": keys, "next": following}
-            case "set":
-                if call.value is None:
-                    raise BadRequest("`value` is missing; it must be a string.")
+        match call:
+            case KvGet():
+                return KvValue(await values.get(id, call.key))
+            case KvSet():
                 await values.set(id, call.key, call.value, ttl_seconds=call.ttl_seconds, expect=call.expect)
-                return {"value": call.value}
+                return KvValue(call.value)
+            case KvDelete():
+                await values.delete(id, call.key)
+                return KvValue(None)
+            case KvList():
+                keys = await values.list(id, prefix=call.prefix, limit=call.limit, after=call.after)
+                return KvKeys(*keys)
 
     async def logs(self, request: Request, id: str) -> bytes:
         """A page of a plugin's log; all of it, in pieces, where lines of JSON are asked for."""
-        self._plugins.get(id)
+        self._plugins.require(id)
         query = decode_query(request, LogQuery)
-        wanted = LogFilter(query.level, query.q, _stored(query.since), _stored(query.until))
+        level = None if query.level is UNSET else query.level
+        before = None if query.before is UNSET else query.before
+        wanted = LogFilter(level, query.q, _stored(query.since), _stored(query.until))
         if _wants_lines(request):
-            return await self._download(request, id, wanted, query.before)
-        found = await self._logs.page(
-            id, wanted, page=query.page, page_size=query.page_size, before=query.before
-        )
+            return await self._download(request, id, wanted, before)
+        found = await self._logs.page(id, wanted, page=query.page, page_size=query.page_size, before=before)
         return request.reply(as_json(found))
 
     async def _download(self, request: Request, id: str, wanted: LogFilter, before: int | None) -> bytes:
@@ -132,7 +195,7 @@ class Records:
     async def events(self, request: Request, id: str | None = None) -> Outgoing:
         """A page of what happened, to one plugin or to all."""
         if id is not None:
-            self._plugins.get(id)
+            self._plugins.require(id)
         query = decode_query(request, Paging)
         page = await self._events.page(
             id, events_for(request.caller), page=query.page, page_size=query.page_size
@@ -142,8 +205,12 @@ class Records:
 
     def usage(self, id: str) -> Outgoing:
         """A plugin's figures of the last ten minutes, oldest first."""
-        self._plugins.get(id)
+        self._plugins.require(id)
         return as_json(self._usage.of(id))
+
+
+def _action(call: KvCall | type[KvCall]) -> str:
+    return str(call.__struct_config__.tag)
 
 
 def events_for(principal: Principal) -> frozenset[EventType] | None:
@@ -156,10 +223,16 @@ def event_for(principal: Principal, event: StoredEvent) -> StoredEvent:
     return event if principal.kind == "admin" else structs.replace(event, details={})
 
 
-def _stored(moment: datetime | None) -> str | None:
-    """As records have it."""
-    if moment is None:
+def _stored(text: str | None) -> str | None:
+    """A moment as records have it."""
+    if text is None:
         return None
+    try:
+        moment: datetime = convert(text, Annotated[datetime, Meta(tz=True)])
+    except ValidationError:
+        raise BadRequest(
+            "The query cannot be used: a moment is written like 2026-01-02T03:04:05Z (RFC 3339)."
+        ) from None
     try:
         return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     except OverflowError:

@@ -23,7 +23,7 @@ from toru.store.livefeed import HasId, LiveFeed, News, Stream
 from toru.store.logs import Logs
 
 if TYPE_CHECKING:
-    from toru.http.site import Request
+    from toru.http.request import Request
 
 Row = TypeVar("Row", bound=HasId)
 
@@ -72,6 +72,10 @@ class Streams:
         for stream in tuple(self._open):
             stream.end()
 
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
     # -- what is told
 
     def tell_plugin(self, id: str) -> None:
@@ -100,7 +104,7 @@ class Streams:
 
     async def logs(self, request: Request, id: str) -> bytes:
         """The records that a plugin writes from now on, or since the one that `Last-Event-ID` names."""
-        self._plugins.get(id)
+        self._plugins.require(id)
         if request.method == b"HEAD":
             return _head(request)
         return await self._serve(request, await self._logs.follow(id, _last_id(request)), _records)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -15,6 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from toru.histogram import Histogram
 from toru.store import migrations, sqlite
 from toru.store.lanes import MOST_WAITING, Lane
 
@@ -25,13 +25,14 @@ Work = Callable[[Connection], T]
 COMPLAIN_AFTER = 60.0
 
 
-@dataclass
-class Figures:
-    """How many since the database was opened, and the seconds that they took, added up."""
+class Figures(Histogram):
+    """How long each took since the database was opened, and how many failed."""
 
-    count: int = 0
-    seconds: float = 0.0
-    failed: int = 0
+    __slots__ = ("failed",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = 0
 
 
 class _Broken(Exception):
@@ -146,11 +147,10 @@ class Database:
     # -- on the reactor thread
 
     def _answered(self, answer: Deferred[T], figures: Figures) -> Deferred[T]:
-        figures.count += 1
         begun = self._clock.seconds()
 
         def done(result: T | Failure) -> T | Failure:
-            figures.seconds += self._clock.seconds() - begun
+            figures.observe(self._clock.seconds() - begun)
             if isinstance(result, Failure) and isinstance(error := result.value, SQLAlchemyError):
                 figures.failed += 1
                 self._complain(error)
@@ -188,8 +188,7 @@ class Database:
             # Those that had failed already know better why; of the others nothing is left.
             outcomes = [outcome if isinstance(outcome, Failure) else undone for outcome in outcomes]
             outcomes += [undone] * (len(works) - len(outcomes))
-        self.transactions.count += 1
-        self.transactions.seconds += perf_counter() - begun
+        self.transactions.observe(perf_counter() - begun)
         return outcomes
 
     def _read_all(self, works: Sequence[Work[Any]]) -> list[object]:

@@ -62,9 +62,11 @@ class Events:
         self._feed = feed
         self._outgoing = outgoing
         self.lost = 0
+        self.happened: dict[EventType, int] = dict.fromkeys(get_args(EventType), 0)
 
     def append(self, event: Event) -> Deferred[None]:
         """Fires when it is committed and copied, or lost; never with a failure. Nobody needs to wait for it."""
+        self.happened[event.type] += 1
         writing = self._database.write(lambda connection: self._write(connection, event))
         writing.addCallbacks(self._written, self._failed, errbackArgs=(event,))
         return gatherResults([writing, self._copy.append(COPY, [event])]).addCallback(lambda _: None)

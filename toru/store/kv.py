@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -22,8 +23,10 @@ MOST_LISTED = 1000
 # A thousand years; a moment that far away still tells milliseconds apart.
 MOST_TTL = 31_536_000_000
 
-# What may wait to be written, in bytes; more is refused, because memory is not endless.
+# What may wait to be written, in bytes; more is refused, because memory is not endless. No plugin takes the
+# others' share.
 MOST_PENDING = 64 * 2**20
+MOST_PENDING_EACH = 8 * 2**20
 # What one transaction takes: it holds up everything else that is to be written.
 BATCH_CHANGES = 500
 BATCH_BYTES = 8 * 2**20
@@ -45,7 +48,8 @@ class KeyValues:
         self._limits = limits
         # In order; what is cancelled stays until it is its turn.
         self._pending: list[Pending] = []
-        self._pending_bytes = 0
+        # By plugin; only those of which something waits.
+        self._pending_bytes: Counter[str] = Counter()
         self._writing = False
 
     def get(self, plugin: str, key: str) -> Deferred[str | None]:
@@ -117,7 +121,8 @@ class KeyValues:
         return self._clock.seconds() + ttl_seconds
 
     def _submit(self, change: Change) -> Deferred[None]:
-        if self._pending_bytes + change.size > MOST_PENDING:
+        theirs = self._pending_bytes[change.plugin] + change.size
+        if theirs > MOST_PENDING_EACH or self._pending_bytes.total() + change.size > MOST_PENDING:
             return fail(StorageUnavailable("too much waits to be stored; try again", retry_after=1))
 
         def cancel(_: Deferred[None]) -> None:
@@ -125,7 +130,7 @@ class KeyValues:
 
         answer: Deferred[None] = Deferred(cancel)
         self._pending.append((change, answer))
-        self._pending_bytes += change.size
+        self._pending_bytes[change.plugin] = theirs
         if not self._writing:
             self._write()
         return answer
@@ -139,9 +144,11 @@ class KeyValues:
             count += 1
             size += change.size
         batch, self._pending = self._pending[:count], self._pending[count:]
-        self._pending_bytes -= size
         self._writing = True
         changes = [change for change, _ in batch]
+        for change in changes:
+            self._pending_bytes[change.plugin] -= change.size
+        self._pending_bytes = +self._pending_bytes
         work = partial(kvtable.apply, batch=changes, now=self._clock.seconds(), most=self._limits.max_bytes)
         self._database.write(work).addBoth(self._written, batch)
 

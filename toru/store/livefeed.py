@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from toru.store.database import Database
 
 # Rows that are read for a stream at once: all that is ever kept in memory for a slow client.
-MOST_ROWS = 500
+MOST_ROWS = 100
 
 
 class HasId(Protocol):
@@ -160,11 +160,10 @@ def start_stream(
 ) -> Deferred[Stream[Row]]:
     """A stream of what comes after that id; None: from now on. `listener` is closed where that fails."""
 
-    def begin(newest: int | None) -> Stream[Row]:
-        if after is None:
-            return Stream(listener, read, newest or 0)
+    def begin(found: int | None) -> Stream[Row]:
+        newest = found or 0
         # An id from before the database was made anew: waiting for it would be waiting for ever.
-        return Stream(listener, read, after if newest is None else min(after, newest))
+        return Stream(listener, read, newest if after is None else min(after, newest))
 
     def failed(failure: Failure) -> Failure:
         listener.close()

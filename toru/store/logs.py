@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from toru.config import LogLimits
 from toru.errors import BadRequest, StorageFull, StorageUnavailable, ToruError
-from toru.model import LogPage, LogRecord, StoredLog
+from toru.model import LogLevel, LogPage, LogRecord, StoredLog
 from toru.store import logtable
 from toru.store.database import Database
 from toru.store.livefeed import LiveFeed, Stream, start_stream
@@ -70,6 +70,8 @@ class Logs:
         self._copy = copy
         self._feed = feed
         self.lines_written = 0
+        # By plugin.
+        self.levels_written: dict[str, Counter[LogLevel]] = {}
         self.lines_lost = 0
         self._unsaid = 0
         self._complain_at = 0.0
@@ -81,11 +83,19 @@ class Logs:
         # As of the last commit. The database's thread reads it, and meanwhile nobody changes it.
         self._kept: dict[str, Kept] = {}
         self._timer: IDelayedCall | None = None
+        self._ending = False
         self._closed = False
 
     def start(self) -> None:
         """Remove what is over the limits or too old, now and once a minute."""
         self._timer = self._clock.callLater(0, self._sweep)
+
+    def end_soon(self) -> None:
+        """From now on whatever follows records that the database did not take is lost without a try.
+
+        Each try may take seconds, and plugins that end have thousands of lines to be tried by the dozen.
+        """
+        self._ending = True
 
     def close(self) -> Deferred[None]:
         """Fires when all that was given is written or lost. The database must still be open."""
@@ -142,6 +152,9 @@ class Logs:
         else:
             self._kept.update(kept)
             self.lines_written += len(records)
+            for batch in batches:
+                levels = self.levels_written.setdefault(batch.records[0].plugin, Counter())
+                levels.update(record.level for record in batch.records)
             if sweep is not None and more and not self._closed:
                 self._to_sweep.append(sweep)
             for plugin in {batch.records[0].plugin for batch in batches}:
@@ -158,6 +171,8 @@ class Logs:
         return batches
 
     async def _patiently(self, work: Callable[[Connection], T], records: Sequence[LogRecord]) -> T:
+        if self._ending and self._broken and records:
+            raise StorageUnavailable("the database did not take those before them, and toru is stopping")
         # Plugins wait for a database that is out of order, but not at each line anew.
         for seconds in TRY_AGAIN if records and not self._broken else ():
             try:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, delet
 from toru.config import LogLimits
 from toru.model import LogLevel, LogRecord, StoredLog
 from toru.store.schema import plugin_logs as table
+from toru.wire.messages import nests_deeply
 
 # Bytes of a message after which it becomes several records, and of its fields after which they become text.
 MOST_TEXT = 64 * 1024
@@ -62,8 +63,10 @@ def cut(record: LogRecord) -> list[LogRecord]:
     What comes from pipes and files is short already; a `log` message may be as long as messages may be.
     """
     fields = record.fields
-    if fields is not None and len(encoded := msgspec.json.encode(fields)) > MOST_TEXT:
-        fields = {"cut": encoded[:MOST_TEXT].decode("utf-8", "ignore")}
+    if fields is not None:
+        encoded = msgspec.json.encode(fields)
+        if len(encoded) > MOST_TEXT or nests_deeply(encoded):
+            fields = {"cut": encoded[:MOST_TEXT].decode("utf-8", "ignore")}
     parts = [record.message[at : at + MOST_TEXT] for at in range(0, len(record.message), MOST_TEXT)] or [""]
     if len(parts) == 1:
         return [record if fields is record.fields else msgspec.structs.replace(record, fields=fields)]

@@ -89,6 +89,11 @@ class Link:
         return self._exchanges.in_flight
 
     @property
+    def waiting(self) -> int:
+        """How many requests wait to be sent."""
+        return self._exchanges.waiting
+
+    @property
     def idle(self) -> bool:
         """Whether nobody waits for anything."""
         return not self._exchanges

@@ -47,6 +47,10 @@ class Place(Struct, frozen=True):
     offset: int
 
 
+# No file has this number.
+_NOWHERE = Place(0, 0)
+
+
 class Chunk(NamedTuple):
     """What was read; `fresh` where it is the beginning of a file that is another than before."""
 
@@ -84,6 +88,8 @@ class LogFile:
         data = self._next(self._descriptor)
         if not data and self._replaced():
             self.close()
+            # Its number is free now, and may be that of the next file.
+            self._write_note(_NOWHERE)
             return self.read(0)._replace(fresh=True)
         return Chunk(data, fresh)
 

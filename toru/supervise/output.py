@@ -13,14 +13,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.model import LogRecord, LogStream
-from toru.wire.messages import LogLevel, rfc3339
+from toru.wire.messages import LogLevel, nests_deeply, rfc3339
 
 Stream = Literal["stdout", "stderr"]
 
 # Bytes of one line after which it becomes several records.
 MOST_LINE = 64 * 1024
-# Lines that become records in one turn of the reactor.
-SLICE = 200
+# Lines that become records in one turn of the reactor, and rows in one transaction: few, because all others wait that long.
+SLICE = 50
 # How much of the last line on standard error is kept for the report of a crash.
 LAST_ERROR_BYTES = 500
 
@@ -36,6 +36,10 @@ _LEVELS: dict[str, LogLevel] = {
     "error": "error",
     "err": "error",
     "critical": "error",
+    "crit": "error",
+    "alert": "error",
+    "emergency": "error",
+    "emerg": "error",
     "fatal": "error",
     "panic": "error",
 }
@@ -136,6 +140,8 @@ def _json_object(line: Line) -> dict[str, Any] | None:
     content = line.content
     # Most lines are no JSON, and trying costs far more than looking at two bytes.
     if line.part is not None or not (content.startswith(b"{") and content.endswith(b"}")):
+        return None
+    if nests_deeply(content):
         return None
     try:
         decoded = msgspec.json.decode(content)

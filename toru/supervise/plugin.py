@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
-from toru.model import Event, EventType, Exit, Health, PluginStatus, Protocol, State, Usage
+from toru.model import Event, EventType, Exit, Health, PluginNumbers, PluginStatus, Protocol, State, Usage
 from toru.supervise.backoff import CHANGES_SECONDS, change_delay, counted_crashes, restart_delay
 from toru.supervise.child import Child
 from toru.supervise.host import Host, Recipe
@@ -104,6 +104,10 @@ class Plugin:
             wait = max(math.ceil(self._core.backoff.getTime() - self._host.clock.seconds()), 1)
         is_ = _UNAVAILABLE.get(self.state, f"is {self.state}")
         return fail(PluginUnavailable(f"The plugin '{self.id}' {is_}.", retry_after=wait))
+
+    def served(self, status: int) -> None:
+        """A client of its route got that status."""
+        self.traffic.served(status)
 
     def begin(self) -> None:
         """Take up the state that it was left in: up where it is enabled.
@@ -410,6 +414,35 @@ class Plugin:
             Event(timestamp=rfc3339(self._host.clock.seconds()), plugin=self.id, type=type, details=details)
         )
 
+    @property
+    def _health(self) -> Health:
+        if not self.enabled:
+            return "disabled"
+        up = self.state == "running" and self._child is not None and self._child.healthy
+        return "healthy" if up else "unhealthy"
+
+    @property
+    def _restarts(self) -> int:
+        return max(self._starts - 1, 0)
+
+    def numbers(self) -> PluginNumbers:
+        """Everything that metrics show."""
+        # A process that leaves may still have requests that wait for it.
+        queued = sum(child.link.waiting for child in {self._child, *self._leaving} if child is not None)
+        pid = self.pid
+        return PluginNumbers(
+            id=self.id,
+            state=self.state,
+            health=self._health,
+            restarts=self._restarts,
+            consecutive_crashes=self._consecutive_crashes(),
+            answers=tuple(self.traffic.answers),
+            latency=self.traffic.durations.snapshot(),
+            queued=queued,
+            in_flight=self.traffic.in_flight - queued,
+            usage=None if pid is None else self._office.usage(pid),
+        )
+
     def status(self) -> PluginStatus:
         """Everything that `GET /api/plugins/:id` shows."""
         child, now = self._child, self._host.clock.seconds()
@@ -417,11 +450,6 @@ class Plugin:
         metadata = child.recipe.metadata if child is not None else self.found.metadata
         pid = self.pid
         started = child.started_at if child is not None else None
-        health: Health = "unhealthy"
-        if not self.enabled:
-            health = "disabled"
-        elif self.state == "running" and child is not None and child.healthy:
-            health = "healthy"
         due = self._core.backoff.getTime() if self.state == "backoff" and self._core.backoff else None
         return PluginStatus(
             id=metadata.id,
@@ -436,12 +464,12 @@ class Plugin:
             enabled=self.enabled,
             state=self.state,
             running=self.state == "running",
-            health=health,
+            health=self._health,
             pid=pid,
             socket_path=child.socket_path if child is not None else None,
             started_at=None if started is None else rfc3339(started),
             uptime_seconds=None if started is None else round(now - started, 3),
-            restarts=max(self._starts - 1, 0),
+            restarts=self._restarts,
             consecutive_crashes=self._consecutive_crashes(),
             next_restart_at=None if due is None else rfc3339(due),
             last_exit=self._last_exit,

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from toru.config import PluginSettings
 from toru.errors import CoreStopping, PluginNotFound, RouteNotFound
-from toru.model import Event, PluginStatus, Problem, Protocol, Rescan
+from toru.model import Event, PluginNumbers, PluginStatus, Problem, Protocol, Rescan
 from toru.store.enabled import EnabledPlugins
 from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
@@ -75,6 +75,10 @@ class Supervisor:
         """Raises PluginNotFound."""
         return self._plugin(id).status()
 
+    def require(self, id: str) -> None:
+        """Raises PluginNotFound."""
+        self._plugin(id)
+
     def problems(self) -> tuple[Problem, ...]:
         """The files in the plugins folder that are no usable plugins, and why."""
         return self._discovery.decision.problems
@@ -135,7 +139,7 @@ class Supervisor:
                 continue
             if file in after.broken:
                 # What runs is the version before, and it may go on: the new one cannot take its place.
-                plugin.broken_file = next(p.error for p in after.problems if p.file == file)
+                self._note_file(plugin, next(p.error for p in after.problems if p.file == file))
             else:
                 self._remove(plugin)
         for id, found in after.plugins.items():
@@ -145,10 +149,15 @@ class Supervisor:
             elif (known.found.path, known.found.stamp) != (found.path, found.stamp):
                 known.update(found)
             else:
-                known.broken_file = None
+                self._note_file(known, None)
         # Those that the folder holds come last, so that no route is kept from them by one that it does not.
         held = sorted(self._plugins.values(), key=lambda plugin: plugin.id in after.plugins)
         self._routes = {plugin.found.metadata.route[1:]: plugin for plugin in held}
+
+    def _note_file(self, plugin: Plugin, error: str | None) -> None:
+        if plugin.broken_file != error:
+            plugin.broken_file = error
+            self._parts.changed(plugin.id)
 
     def _add(self, found: Found) -> None:
         id = found.metadata.id
@@ -212,6 +221,10 @@ class Supervisor:
     def list(self) -> Sequence[PluginStatus]:
         """Every plugin, in any order."""
         return [plugin.status() for plugin in self._plugins.values()]
+
+    def numbers(self) -> Sequence[PluginNumbers]:
+        """What metrics show of every plugin, in any order."""
+        return [plugin.numbers() for plugin in self._plugins.values()]
 
     # -- its own life
 

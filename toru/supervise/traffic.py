@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from array import array
 
+from toru.histogram import Histogram
 from toru.model import Latency, Traffic
 
 _REMEMBERED = 256
+# From 2xx to 5xx.
+_STATUS_CLASSES = 4
 
 
 class TrafficCounter:
     """Counts for one plugin, over all its processes; latency quantiles over the last 256 answers."""
 
-    __slots__ = ("_latencies", "_next", "errors", "in_flight", "requests")
+    __slots__ = ("_latencies", "_next", "answers", "durations", "errors", "in_flight", "requests")
 
     def __init__(self) -> None:
         self.requests = 0
         self.errors = 0
         self.in_flight = 0
+        self.answers = [0] * _STATUS_CLASSES
+        self.durations = Histogram()
         self._latencies = array("f")
         self._next = 0
 
@@ -29,6 +34,7 @@ class TrafficCounter:
     def answered(self, seconds: float) -> None:
         """It was answered after that long."""
         self.in_flight -= 1
+        self.durations.observe(seconds)
         if len(self._latencies) < _REMEMBERED:
             self._latencies.append(seconds * 1000)
         else:
@@ -43,6 +49,10 @@ class TrafficCounter:
     def cancelled(self) -> None:
         """Whoever asked went away: nobody's fault."""
         self.in_flight -= 1
+
+    def served(self, status: int) -> None:
+        """A client of the plugin's route got that status, 200 to 599, whoever gave it."""
+        self.answers[status // 100 - 2] += 1
 
     def snapshot(self) -> Traffic:
         """The numbers as they are now."""

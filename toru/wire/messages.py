@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -16,6 +17,10 @@ from toru.wire.framing import Framer
 
 BodyEncoding = Literal["utf-8", "base64"]
 LogLevel = Literal["trace", "debug", "info", "warn", "error"]
+
+# Arrays and objects within each other that a log record may have.
+MOST_NESTED = 100
+_STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
 
 # The most of a plugin's own characters that a sentence of ours repeats.
 EXCERPT_LENGTH = 100
@@ -175,6 +180,26 @@ def excerpt(text: str) -> str:
     if len(text) <= EXCERPT_LENGTH and len(shown) <= EXCERPT_LENGTH:
         return shown
     return f"{shown[: EXCERPT_LENGTH - 1]}…"
+
+
+def nests_deeply(text: bytes) -> bool:
+    """Whether JSON has more arrays and objects within each other than a log record may have.
+
+    How many of them can be read and written depends on how deep the program is in calls itself: what was
+    read here could not be shown there.
+    """
+    if text.count(b"[") + text.count(b"{") <= MOST_NESTED:
+        return False
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        token = match[0]
+        if token in (b"[", b"{"):
+            depth += 1
+            if depth > MOST_NESTED:
+                return True
+        elif token in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 def rfc3339(seconds: float) -> str:
