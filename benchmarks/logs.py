@@ -1,19 +1,15 @@
 """Times listings of logs: a million records over ten plugins, 100,000 each, on a real database.
 
-    python -m benchmarks.logs [folder]
-
-Fills `toru.db` in that folder (a temporary one unless it is given, which is kept), then prints the median and
-the slowest of each kind of listing in milliseconds, its total counted where the interface counts it, and how
-many records a second a flood writes at the limit, where each new record pushes an old one out.
+Prints the median and the slowest of each kind of listing in milliseconds, its total counted where the interface
+counts it, and how many records a second a flood writes at the limit, where each new record pushes an old one out.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
-import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -118,30 +114,26 @@ async def flood(logs: Logs) -> None:
     )
 
 
-async def main(reactor: Any, folder: Path) -> None:
-    there = (folder / "toru.db").exists()
+async def measure(reactor: Any, folder: Path) -> None:
     database = Database(f"sqlite:///{folder.resolve()}/toru.db", reactor)
     database.open()
     logs = Logs(database, reactor, LogLimits(max_age_days=36_500.0), NoCopy(), LiveFeed())
     logs.start()
-    if not there:
-        begun = perf_counter()
-        await fill(logs)
-        took = perf_counter() - begun
-        print(f"{'filled':44} {len(PLUGINS) * EACH / took:7.0f} records a second")
+    begun = perf_counter()
+    await fill(logs)
+    took = perf_counter() - begun
+    print(f"{'filled':44} {len(PLUGINS) * EACH / took:7.0f} records a second")
     await listings(logs)
     await flood(logs)
     await logs.close()
     await database.close()
 
 
-def run(reactor: Any) -> Deferred[None]:
-    work: Coroutine[Deferred[Any], Any, None] = main(
-        reactor, Path(sys.argv[1] if sys.argv[1:] else TEMPORARY.name)
-    )
-    return Deferred.fromCoroutine(work)
+def main() -> None:
+    """Ends the program: a reactor runs once."""
+    with tempfile.TemporaryDirectory() as folder:
+        task.react(lambda reactor: Deferred.fromCoroutine(measure(reactor, Path(folder))))
 
 
 if __name__ == "__main__":
-    TEMPORARY = tempfile.TemporaryDirectory()
-    task.react(run)
+    main()
