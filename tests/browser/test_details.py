@@ -217,7 +217,7 @@ def test_what_happens_to_it_appears_by_itself(browse: Browsing, core: Core) -> N
 
     assert core.post("/api/plugins/eventful/disable").status == 200
 
-    expect(events.filter(has_text="Disabled")).to_have_count(1)
+    expect(events.filter(has_text=re.compile("Disabled"))).to_have_count(1)
     expect(events.filter(has_text="disabled it")).to_contain_text("test-admin")
     expect(events.filter(has_text="Stopped")).to_have_count(1)
 
