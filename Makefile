@@ -11,6 +11,9 @@ SOURCES := setup.cfg pyproject.toml build_backend.py \
     $(shell find toru twisted -name __pycache__ -prune -o ! -name dropin.cache -print) \
     $(shell find web/. \( -name node_modules -o -path web/./dist \) -prune -o -print)
 
+# Each file of tests stays together, for what its tests share; the slow ones are in the folders that come first.
+SPREAD := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # toru is what was installed, wherever it is run from.
 unexport PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
@@ -30,7 +33,7 @@ test: $(VENV)/installed $(VENV)/tools  ## lint, types, tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python build_backend.py check
-	$(BIN)/pytest
+	$(BIN)/pytest $(SPREAD)
 
 # From here: what is measured is the installed toru, what measures is not installed.
 bench: $(VENV)/installed $(VENV)/tools  ## measure, on a machine that does nothing else

@@ -1,4 +1,4 @@
-"""A program that uses a database until it is killed or the disk is full; run as `python -m tests.store.keeper`.
+"""A program that uses a database until it is killed or the disk is full; run as `command` says.
 
     keeper.py write URL PREFIX       32 writers, each acknowledged write a line on standard output
     keeper.py fill URL ROOM          until the disk is full, then with room again; what happened as JSON
@@ -28,6 +28,11 @@ from toru.store.kv import KeyValues
 
 WRITERS = 32
 NOBODY = 65534
+
+
+def command(*arguments: str) -> list[str]:
+    """By its path: where tests run, this package need not be on Python's."""
+    return [sys.executable, __file__, *arguments]
 
 
 def say(line: str) -> None:

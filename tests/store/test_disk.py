@@ -10,17 +10,14 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.store import keeper
+
 KILLS = 20
-
-
-def keeper(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "tests.store.keeper", *arguments]
 
 
 def test_killed_at_random_moments(url: str, tmp_path: Path) -> None:
@@ -28,7 +25,7 @@ def test_killed_at_random_moments(url: str, tmp_path: Path) -> None:
     moments = random.Random(7)
     acknowledged: dict[str, str] = {}
     for number in range(KILLS):
-        process = subprocess.Popen(keeper("write", url, f"{number:04}"), stdout=subprocess.PIPE)
+        process = subprocess.Popen(keeper.command("write", url, f"{number:04}"), stdout=subprocess.PIPE)
         assert process.stdout is not None
         for _ in range(moments.randrange(1, 600)):
             line = process.stdout.readline()
@@ -74,7 +71,7 @@ def disks() -> list[str]:
 def test_full_while_it_runs(disk: str, tmp_path: Path) -> None:
     if disk == "quota":
         done = subprocess.run(
-            keeper("fill", f"sqlite:///{tmp_path}/toru.db", "quota"),
+            keeper.command("fill", f"sqlite:///{tmp_path}/toru.db", "quota"),
             capture_output=True,
             check=False,
             timeout=60,
@@ -83,7 +80,7 @@ def test_full_while_it_runs(disk: str, tmp_path: Path) -> None:
         done = on_small_disk(
             tmp_path,
             "head -c 1M /dev/zero > room",
-            keeper("fill", f"sqlite:///{tmp_path}/toru.db", f"{tmp_path}/room"),
+            keeper.command("fill", f"sqlite:///{tmp_path}/toru.db", f"{tmp_path}/room"),
         )
     assert done.returncode == 0, done.stderr
     told, some_kept, lost, while_full, with_room = json.loads(done.stdout)
@@ -97,7 +94,7 @@ def test_full_while_it_runs(disk: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("already", [False, True])
 def test_full_at_the_start(disk: str, already: bool, tmp_path: Path) -> None:
     """With a database that is there `already`, and with none."""
-    opening = keeper("open", f"sqlite:///{tmp_path}/toru.db")
+    opening = keeper.command("open", f"sqlite:///{tmp_path}/toru.db")
     first = " ".join(opening) if already else "true"
     if disk == "quota":
         subprocess.run(first, shell=True, check=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from sqlalchemy import insert
 from twisted.internet import reactor
 
 from tests.http.fakes import in_reactor
+from tests.store import keeper
 from toru.errors import StartError
 from toru.store import sqlite
 from toru.store.database import Database
@@ -141,8 +141,8 @@ def test_no_folder(tmp_path: Path) -> None:
         Database(f"sqlite:///{tmp_path}/missing/toru.db", reactor).open()
 
 
-def keeper(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.store.keeper", *arguments]
+def opened_as_nobody(url: str) -> subprocess.CompletedProcess[str]:
+    command = keeper.command("open-as-nobody", url)
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -162,7 +162,7 @@ async def test_read_only(open_folder: Path) -> None:
     path.chmod(0o444)
     (open_folder / "toru.db.lock").chmod(0o666)
     open_folder.chmod(0o555)
-    done = keeper("open-as-nobody", f"sqlite:///{path}")
+    done = opened_as_nobody(f"sqlite:///{path}")
     assert done.returncode == 1
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1
