@@ -8,13 +8,12 @@ from typing import Any, cast
 
 import pytest
 import pytest_twisted
-from hypothesis import given, strategies as st
 from twisted.internet import reactor
 from twisted.internet.threads import deferToThread
 from twisted.web.http_headers import Headers
 
 from toru.errors import NotFound
-from toru.http.dashboard import Dashboard, preferred, read_built
+from toru.http.dashboard import Dashboard, read_built
 from toru.http.messages import Outgoing
 from toru.http.site import make_site
 
@@ -102,47 +101,6 @@ serving = pytest_twisted.async_yield_fixture(name="serving")(_serving)
 
 
 # -- which coding
-
-
-@pytest.mark.parametrize(
-    ("accepted", "expected"),
-    [
-        ([], "identity"),
-        ([""], "identity"),
-        (["gzip, deflate, br, zstd"], "br"),
-        (["gzip, deflate"], "gzip"),
-        (["GZIP"], "gzip"),
-        (["gzip", "br"], "br"),
-        (["gzip;q=1.0, br;q=0.9"], "gzip"),
-        (["br;q=0.5;x=1, gzip;q=0.1"], "gzip"),
-        (["br;q=0, gzip;q=0"], "identity"),
-        (["br;q=0.001"], "br"),
-        (["identity, br;q=0.5"], "identity"),
-        (["identity;q=0.5, br;q=0.5"], "br"),
-        (["identity;q=0"], "identity"),
-        (["identity;q=0, gzip;q=0.1"], "gzip"),
-        (["*"], "br"),
-        (["*;q=0"], "identity"),
-        (["*;q=0, gzip;q=0.2"], "gzip"),
-        (["*;q=0.5, br;q=0.2"], "gzip"),
-        (["br; q=0.3 , gzip ;\tQ=0.2"], "br"),
-        (["br;q=2, gzip"], "gzip"),
-        (["br;q=nan, gzip;q=-1, deflate"], "identity"),
-        (["broken"], "identity"),
-        ([",;,;;q=,"], "identity"),
-    ],
-)
-def test_preferred(accepted: list[str], expected: str) -> None:
-    values = [value.encode() for value in accepted]
-    assert preferred(values, [b"br", b"gzip", b"identity"]) == expected.encode()
-
-
-@given(
-    st.lists(st.binary(max_size=60)),
-    st.sampled_from([[b"identity"], [b"gzip", b"identity"], [b"br", b"gzip", b"identity"]]),
-)
-def test_any_header_chooses_one_of_what_there_is(accepted: list[bytes], offered: list[bytes]) -> None:
-    assert preferred(accepted, offered) in offered
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ class Doors:
         return _shielded(closing.addCallback(lambda _: self._sessions.remove(key)))
 
     def change_password(
-        self, principal: Principal, cookie: bytes, current: str, new: str, address: str
+        self, principal: Principal, cookie: bytes | None, current: str, new: str, address: str
     ) -> Deferred[None]:
         """A user's own, which ends that user's other sessions.
 
@@ -143,9 +143,9 @@ class Doors:
         return Deferred.fromCoroutine(self._change_password(principal, cookie, current, new, address))
 
     async def _change_password(
-        self, principal: Principal, cookie: bytes, current: str, new: str, address: str
+        self, principal: Principal, cookie: bytes | None, current: str, new: str, address: str
     ) -> None:
-        if principal.via != "session":
+        if principal.via != "session" or cookie is None:
             raise Forbidden("Only somebody who signed in with a password can change it.")
         check_password(new)
         wrong = WrongPassword("The current password is wrong.")

@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from toru.access.doors import Doors, NewToken, SignedIn
 from toru.access.names import DISPLAY_NAME, LONGEST_DISPLAY_NAME, TOKEN_NAME, USERNAME
 from toru.access.passwords import LONGEST, SHORTEST
-from toru.errors import Forbidden
 from toru.http.answers import as_json
 from toru.http.bodies import decode_body, decode_query
 from toru.http.headers import SESSION_COOKIE, session_cookies
@@ -189,8 +188,6 @@ class AccountCalls:
 
     def change_password(self, request: Request) -> Deferred[Outgoing]:
         body = decode_body(request, OwnPassword)
-        if request.session is None:
-            raise Forbidden("Only somebody who signed in with a password can change it.")
         changing = self._doors.change_password(
             request.caller, request.session, body.current_password, body.new_password, request.front.address
         )

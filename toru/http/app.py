@@ -101,7 +101,7 @@ class Face:
 
     @app.route(PREFIX)
     def proxy(self, request: Request) -> Deferred[bytes]:
-        return self._proxy.handle(request.incoming()).addCallback(request.reply)
+        return self._proxy.handle(request.incoming()).addCallback(request.relay)
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Request) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from twisted.web.http_headers import Headers
 from toru.errors import NotFound
 from toru.http.answers import COMMON_HEADERS
 from toru.http.bundle import etag, is_known
+from toru.http.codings import IDENTITY, preferred
 from toru.http.messages import Outgoing
 
 # Where the build puts what `npm run build` made of web/.
@@ -59,9 +60,8 @@ _SECURITY: tuple[tuple[bytes, bytes], ...] = (
     *COMMON_HEADERS,
 )
 
-_IDENTITY = b"identity"
 # The smaller first: among those that a client likes as much as each other it is the one.
-_CODINGS = {b"br": ".br", b"gzip": ".gz", _IDENTITY: ""}
+_CODINGS = {b"br": ".br", b"gzip": ".gz", IDENTITY: ""}
 
 _TYPES = {
     ".css": b"text/css; charset=utf-8",
@@ -97,8 +97,6 @@ Run <code>make web</code> in that folder, and start toru again.</p>
 <p>All else works: plugins run, and the interface under <code>/api</code> answers.</p>
 </html>
 """
-
-_WEIGHT = re.compile(rb"[ \t]*[qQ]=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)[ \t]*")
 
 
 class _Variant(NamedTuple):
@@ -141,33 +139,6 @@ def read_built(folder: Path = BUILT) -> dict[str, bytes]:
     }
 
 
-def preferred(accept_encoding: Sequence[bytes], offered: Sequence[bytes]) -> bytes:
-    """Which of `offered` a client likes best, the first of equals; `identity` where it likes none.
-
-    `accept_encoding` are the values of that header (RFC 9110, 12.5.3).
-    """
-    weights = {}
-    for each in b",".join(accept_encoding).lower().split(b","):
-        coding, _, parameter = each.partition(b";")
-        weights[coding.strip(b" \t")] = _weight(parameter)
-    others = weights.get(b"*")
-
-    def weight(coding: bytes) -> float:
-        # As it is a file is welcome to all who do not say otherwise, and less so than in a coding that they name.
-        unnamed = (0.0001 if coding == _IDENTITY else 0.0) if others is None else others
-        return weights.get(coding, unnamed)
-
-    best = max(offered, key=weight)
-    return best if weight(best) else _IDENTITY
-
-
-def _weight(parameter: bytes) -> float:
-    if not parameter:
-        return 1.0
-    match = _WEIGHT.fullmatch(parameter)
-    return float(match[1]) if match else 0.0
-
-
 def _is_compressed(name: str, files: Mapping[str, bytes]) -> bool:
     return any(name.endswith(ending) and name.removesuffix(ending) in files for ending in (".br", ".gz"))
 
@@ -185,7 +156,7 @@ def _variants(name: str, files: Mapping[str, bytes]) -> Iterator[tuple[bytes, _V
         if len(there) > 1:
             headers.append((b"vary", b"accept-encoding"))
         typed = [(b"content-type", content_type), *headers]
-        if coding != _IDENTITY:
+        if coding != IDENTITY:
             typed.append((b"content-encoding", coding))
         yield coding, _Variant(tag, Outgoing(200, typed, body), Outgoing(304, headers, b""))
 

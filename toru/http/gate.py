@@ -51,14 +51,11 @@ def recognise(request: Request, doors: Doors) -> list[bytes]:
     """Note on the request who sends it, as far as that is known, and by which session. Gives all its sessions."""
     authorization = _authorization(request)
     cookies = session_cookies(request.requestHeaders.getRawHeaders(b"cookie", []))
-    request.session = None
-    request.principal = doors.identify(None, authorization)
-    # Whoever can set a cookie for a part of our paths could otherwise put one before the good one.
-    for cookie in cookies:
+    # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
+    for cookie in (None, *cookies):
+        request.session, request.principal = cookie, doors.identify(cookie, authorization)
         if request.principal is not None:
             break
-        request.session = cookie
-        request.principal = doors.identify(cookie, authorization)
     return cookies
 
 

@@ -25,6 +25,7 @@ from toru.errors import (
     ToruError,
     Unauthenticated,
 )
+from toru.http.codings import compressed
 from toru.http.front import Front, seen_from_outside
 from toru.http.gate import comes_from_plugin, methods, recognise
 from toru.http.messages import Incoming, Outgoing
@@ -98,9 +99,12 @@ class Request(server.Request):
         return body
 
     def reply(self, outgoing: Outgoing) -> bytes:
+        """As `relay`, for an answer of ours, which is compressed where that is worth it."""
+        return self.relay(compressed(outgoing, self.requestHeaders.getRawHeaders(b"accept-encoding", [])))
+
+    def relay(self, outgoing: Outgoing) -> bytes:
         """Take over status and headers of an answer; the body, which is returned, is still to be written."""
-        for name, values in head_of(outgoing, self.method).getAllRawHeaders():
-            self.responseHeaders.setRawHeaders(name, values)
+        complete_head(self.responseHeaders, outgoing, self.method)
         self.setResponseCode(outgoing.status, REASONS.get(outgoing.status))
         if self.site.stopping:
             self.responseHeaders.setRawHeaders(b"connection", [b"close"])
@@ -231,9 +235,13 @@ class Request(server.Request):
         self.channel.refuse(problem(error), linger=0 if waits else _LINGER)
 
 
-def head_of(outgoing: Outgoing, method: bytes) -> Headers:
-    """The headers of an answer to that method, with the length of its body where there is one to tell."""
-    headers = Headers()
+def complete_head(headers: Headers, outgoing: Outgoing, method: bytes) -> None:
+    """Add those of an answer to that method, with the length of its body where there is one to tell.
+
+    A header of the answer takes the place of one that is there already.
+    """
+    for name, _ in outgoing.headers:
+        headers.removeHeader(name)
     for name, value in outgoing.headers:
         headers.addRawHeader(name, value)
     if (
@@ -242,7 +250,6 @@ def head_of(outgoing: Outgoing, method: bytes) -> Headers:
         and (outgoing.body or method != b"HEAD")
     ):
         headers.setRawHeaders(b"content-length", [b"%d" % len(outgoing.body)])
-    return headers
 
 
 def _own_path(target: bytes) -> list[bytes]:

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http, server
+from twisted.web.http_headers import Headers
 
 from toru.access.doors import Doors
 from toru.errors import (
@@ -30,7 +31,7 @@ from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.problems import problem
 from toru.http.records import Records
-from toru.http.request import REASONS, SERVER, Request, head_of
+from toru.http.request import REASONS, SERVER, Request, complete_head
 from toru.http.streams import Streams
 from toru.store.accounts import Accounts
 
@@ -86,7 +87,8 @@ class Channel(http.HTTPChannel):
 
     def refuse(self, outgoing: Outgoing, *, linger: float) -> None:
         """Answer before the request has come to its end, and close: after `linger` seconds at the latest."""
-        headers = head_of(outgoing, b"")
+        headers = Headers()
+        complete_head(headers, outgoing, b"")
         headers.setRawHeaders(b"server", [SERVER])
         headers.setRawHeaders(b"date", [http.datetimeToString()])
         headers.setRawHeaders(b"connection", [b"close"])
