@@ -1,4 +1,5 @@
-/** Puts the parts together: styles and theme first, then who this is, the live stream, and what there is to see. */
+/** Puts the parts together: who this is, styles and theme, the live stream, and what there is to see. */
+import "./start";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./state/theme";
@@ -8,12 +9,9 @@ import { paths } from "./navigation";
 import { App } from "./shell/App";
 import { preloadPage } from "./shell/pages";
 import { startLive } from "./state/live";
-import { refreshPlugins } from "./state/plugins";
-import { loadSession, sessionState, user, wasSignedIn } from "./state/session";
+import { sessionState, user } from "./state/session";
 
 if (location.pathname !== paths.login) preloadPage(location.pathname);
-if (wasSignedIn.peek() === "yes") void refreshPlugins();
-void loadSession();
 
 const liveFor = computed(() =>
   sessionState.value === "in" || sessionState.value === "ended" ? user.value?.id : null,

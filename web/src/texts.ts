@@ -1,7 +1,7 @@
 /** Every text that a person reads, by where it stands. A text with parts is a function. */
+import { count as figure } from "./format";
 
-const few = (count: number, one: string, more: string) =>
-  `${count.toLocaleString("en-GB")} ${count === 1 ? one : more}`;
+const few = (count: number, one: string, more: string) => `${figure(count)} ${count === 1 ? one : more}`;
 
 export const productName = "toru";
 
@@ -480,8 +480,7 @@ export const logsTexts = {
   waiting: (count: number, more: boolean) =>
     more ? `more than ${few(count, "new line", "new lines")}` : few(count, "new line", "new lines"),
   count: (count: number) => few(count, "line", "lines"),
-  countOf: (count: number, total: number) =>
-    `${count.toLocaleString("en-GB")} of ${few(total, "line", "lines")}`,
+  countOf: (count: number, total: number) => `${figure(count)} of ${few(total, "line", "lines")}`,
   loaded: "loaded",
   live: { connecting: "Connecting…", open: "Live", lost: "Reconnecting…", off: "Not live" },
   paused: "Paused",
@@ -637,7 +636,7 @@ export const historyTexts = {
   newer: "Newer",
   older: "Older",
   shown: (first: number, last: number, total: number) =>
-    `${first.toLocaleString("en-GB")}–${last.toLocaleString("en-GB")} of ${total.toLocaleString("en-GB")}`,
+    `${figure(first)}–${figure(last)} of ${figure(total)}`,
 };
 
 export const passwordTexts = {

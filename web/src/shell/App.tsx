@@ -29,7 +29,11 @@ export function App() {
     case "failed":
       return (
         <main class={styles.place}>
-          <ErrorPanel title={shellTexts.startFailed} error={sessionFailure.value} onRetry={loadSession} />
+          <ErrorPanel
+            title={shellTexts.startFailed}
+            error={sessionFailure.value}
+            onRetry={() => loadSession()}
+          />
         </main>
       );
     case "out":

@@ -1,9 +1,10 @@
 /** Which page is at which path, and for whom. */
 import { Redirect, Route, Switch } from "wouter-preact";
 import { paths } from "../navigation";
+import { ManagerPage } from "../pages/manager";
 import { isAdmin } from "../state/session";
 import { NotFound } from "./NotFound";
-import { accountPage, eventsPage, logsPage, managerPage, pluginPage, usersPage } from "./pages";
+import { accountPage, eventsPage, logsPage, pluginPage, usersPage } from "./pages";
 
 export function Routes() {
   const admin = isAdmin.value;
@@ -13,7 +14,7 @@ export function Routes() {
         <Redirect to={paths.home} replace />
       </Route>
       <Route path="/plugins">
-        <managerPage.Page />
+        <ManagerPage />
       </Route>
       <Route path="/plugin/:id">{({ id }) => <pluginPage.Page key={id} id={id} />}</Route>
       <Route path="/account">

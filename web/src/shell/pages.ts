@@ -1,7 +1,6 @@
-/** The pages, each in a file of its own that is fetched when it is needed. */
+/** The pages but the first one, each in a file of its own that is fetched when it is needed. */
 import { lazyPage } from "../ui/lazyPage";
 
-export const managerPage = lazyPage(() => import("../pages/manager"));
 export const pluginPage = lazyPage<{ id: string }>(() => import("../pages/plugin"));
 export const logsPage = lazyPage<{ id: string }>(() => import("../pages/logs"));
 export const eventsPage = lazyPage(() => import("../pages/events"));
@@ -14,5 +13,4 @@ export function preloadPage(path: string): void {
   else if (path === "/events") eventsPage.preload();
   else if (path === "/users") usersPage.preload();
   else if (path === "/account") accountPage.preload();
-  else managerPage.preload();
 }

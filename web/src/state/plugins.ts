@@ -1,8 +1,9 @@
 /** All plugins as they are now. */
-import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import { api } from "../api/client";
 import { isAbort, messageOf } from "../api/problem";
 import type { Plugin } from "../api/types";
+import { nameKey } from "../nameKey";
 import { onUserChange } from "./session";
 
 export const plugins = signal<ReadonlyMap<string, Plugin>>(new Map());
@@ -52,8 +53,10 @@ export async function refreshPlugins(): Promise<void> {
       if (told) found.set(id, told);
       else found.delete(id);
     }
-    plugins.value = found;
-    pluginsLoaded.value = true;
+    batch(() => {
+      plugins.value = keepSame(plugins.value, found);
+      pluginsLoaded.value = true;
+    });
     pluginsFailure.value = "";
   } catch (error) {
     if (!isAbort(error)) pluginsFailure.value = messageOf(error);
@@ -65,11 +68,26 @@ export async function refreshPlugins(): Promise<void> {
   }
 }
 
+/** `now`, with what did not change as it was `before`, so that nobody draws it anew. */
+function keepSame(before: ReadonlyMap<string, Plugin>, now: Map<string, Plugin>): Map<string, Plugin> {
+  for (const [id, plugin] of now) {
+    const known = before.get(id);
+    if (known && told(known) === told(plugin)) now.set(id, known);
+  }
+  return now;
+}
+
+/** All that is shown of it: how long it is up is counted here. */
+function told(plugin: Plugin): string {
+  return JSON.stringify({ ...plugin, uptime_seconds: null });
+}
+
 export function byName(one: Plugin, other: Plugin): number {
-  return (
-    one.name.localeCompare(other.name, undefined, { sensitivity: "base", numeric: true }) ||
-    (one.id < other.id ? -1 : 1)
-  );
+  return order(nameKey(one.name), nameKey(other.name)) || order(one.id, other.id);
+}
+
+function order(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }
 
 onUserChange(() => {

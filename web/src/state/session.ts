@@ -26,10 +26,10 @@ export function onUserChange(reset: () => void): void {
   resets.add(reset);
 }
 
-/** Ask the core who this is. */
-export async function loadSession(): Promise<void> {
+/** Ask the core who this is. Whoever comes in does so once `before` is done, so that the page is drawn once. */
+export async function loadSession(before: Promise<unknown> = Promise.resolve()): Promise<void> {
   try {
-    const { user: found } = await api.me();
+    const [{ user: found }] = await Promise.all([api.me(), before]);
     if (found) enter(found);
     else leave();
   } catch (error) {

@@ -1,6 +1,6 @@
 /** A button that opens a list of things to do. */
 import { Check, EllipsisVertical, type LucideIcon } from "lucide-preact";
-import { useRef } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { cx } from "./cx";
 import styles from "./Menu.module.css";
 import { stepTo } from "./stepTo";
@@ -29,6 +29,8 @@ export function Menu({ label, items, icon: Icon = EllipsisVertical, size = "m" }
   const id = useId();
   const list = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
+  // A page may have a hundred menus, of which nobody opens more than a few.
+  const [open, setOpen] = useState(false);
   const choice = items.some((item) => item.checked !== undefined);
 
   function entries(): HTMLButtonElement[] {
@@ -83,13 +85,16 @@ export function Menu({ label, items, icon: Icon = EllipsisVertical, size = "m" }
         aria-label={label}
         onKeyDown={step}
         onBeforeToggle={(event) => {
-          if (event.newState === "open") place();
+          if (event.newState !== "open") return;
+          place();
+          setOpen(true);
         }}
         onToggle={(event) => {
           if (event.newState === "open") entries()[0]?.focus();
+          else setOpen(false);
         }}
       >
-        {items.map((item) => (
+        {(open ? items : []).map((item) => (
           // biome-ignore lint/a11y/useAriaPropsSupportedByRole: where it is checked or not, its role is that of a choice
           <button
             key={item.label}

@@ -4,10 +4,13 @@ import { managerTexts } from "../../texts";
 import { detailsPage } from "./detailsPage";
 import styles from "./Manager.module.css";
 import { cardLinkId, PluginCard } from "./PluginCard";
+import cardStyles from "./PluginCard.module.css";
+import { useByAndBy } from "./useByAndBy";
 import { addressOf, type View } from "./view";
 
 export function Grid({ ids, view }: { ids: readonly string[]; view: View }) {
   const list = useRef<HTMLUListElement>(null);
+  const drawn = useByAndBy(ids.length);
   const focused = useRef<{ element: HTMLElement; at: number } | null>(null);
 
   useEffect(() => {
@@ -45,14 +48,18 @@ export function Grid({ ids, view }: { ids: readonly string[]; view: View }) {
         focused.current = { element, at };
       }}
     >
-      {ids.map((id) => (
-        <PluginCard
-          key={id}
-          id={id}
-          query={view.q}
-          href={addressOf({ ...view, plugin: id, tab: "overview" })}
-        />
-      ))}
+      {ids.map((id, at) =>
+        at < drawn ? (
+          <PluginCard
+            key={id}
+            id={id}
+            query={view.q}
+            href={addressOf({ ...view, plugin: id, tab: "overview" })}
+          />
+        ) : (
+          <li key={id} class={cardStyles.card} />
+        ),
+      )}
     </ul>
   );
 }

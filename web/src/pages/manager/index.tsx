@@ -3,6 +3,6 @@ import { isAdmin } from "../../state/session";
 import { Manager } from "./Manager";
 import { Overview } from "./Overview";
 
-export default function ManagerPage() {
+export function ManagerPage() {
   return isAdmin.value ? <Manager /> : <Overview />;
 }
