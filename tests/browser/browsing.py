@@ -51,6 +51,12 @@ _FINDINGS = """async () => {
     return (await axe.run()).violations;
 }"""
 
+# What is wider than its place and can be scrolled there.
+_SIDEWAYS = """() => [...document.querySelectorAll("*")]
+    .filter((each) => each.scrollWidth > each.clientWidth && !each.matches("pre, input, :has(> table)"))
+    .filter((each) => each === document.documentElement || /auto|scroll/.test(getComputedStyle(each).overflowX))
+    .map((each) => each.outerHTML.slice(0, 100))"""
+
 expect.set_options(timeout=PATIENCE * 1000)
 
 
@@ -182,6 +188,12 @@ def axe(page: Page) -> None:
         page.emulate_media(color_scheme=theme)
         found: list[Finding] = page.evaluate(_FINDINGS)
         assert not found, f"{page.url}, {theme}:\n" + "\n".join(_told(finding) for finding in found)
+
+
+def assert_no_sideways(page: Page) -> None:
+    """On a narrow phone nothing is scrolled sideways, but tables and texts as they were written, in themselves."""
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate(_SIDEWAYS) == []
 
 
 def _told(finding: Finding) -> str:

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
-from tests.browser.browsing import ADMIN_ACCOUNT, Browsing, Console, axe
+from tests.browser.browsing import ADMIN_ACCOUNT, Browsing, Console, assert_no_sideways, axe
 from tests.integration.cores import PATIENT, Core, fresh_core
 
 CRASHING = """
@@ -286,7 +286,6 @@ def test_files_that_are_no_plugins_are_named_with_the_reason(page: Page, core: C
     expect(unusable).to_contain_text("JSON")
     page.get_by_role("button", name="1 unusable file").click()
     expect(unusable).to_be_focused()
-    axe(page)
 
     core.plugin("broken", name="Mended")
 
@@ -364,13 +363,7 @@ def test_names_of_all_kinds_keep_their_place(page: Page) -> None:
     expect(page.locator("#card-markup")).to_have_text(MARKUP)
     expect(names(page).filter(has_text=ARABIC_NAME)).to_have_attribute("dir", "auto")
     assert page.locator("main img[src]").count() == 0
-    for width in (1280, 768, 360):
-        page.set_viewport_size({"width": width, "height": 740})
-        inside = page.evaluate(
-            "[document.querySelector('main').scrollWidth, document.querySelector('main').clientWidth]"
-        )
-        assert inside[0] <= inside[1], width
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert_no_sideways(page)
 
 
 def test_all_of_it_works_by_the_keyboard(page: Page, core: Core) -> None:
@@ -418,7 +411,6 @@ def test_a_client_sees_none_of_it_and_the_server_refuses(
     expect(main.get_by_role("switch")).to_have_count(0)
     expect(main.get_by_role("button")).to_have_count(0)
     expect(main).not_to_contain_text("pid")
-    axe(page)
 
     page.goto("/plugins?plugin=hello")
     expect(page.get_by_text("Details and controls are for admins.")).to_be_visible()
