@@ -51,3 +51,19 @@ def test_it_is_not_gone_while_its_last_words_are_on_their_way(running: Stage) ->
     assert results(stopped) == []
     safe.callback(None)
     assert results(stopped) == [None]
+
+
+def test_what_it_said_last_is_told_by_a_core_that_was_busy_meanwhile(running: Stage) -> None:
+    """Timers come before pipes: those that fell due while the core did something else must not be the end of it."""
+    process = running.process
+    process.exit(1, pipes_closed=False)
+
+    def read() -> None:
+        process.protocol.childDataReceived(2, b"RuntimeError: the disk is on fire\n")
+        process.close_pipes()
+
+    running.clock.callLater(0.03, read)
+    running.clock.advance(0.5)
+    last_exit = running.plugin.status().last_exit
+    assert last_exit is not None
+    assert last_exit.detail.endswith("RuntimeError: the disk is on fire")

@@ -37,6 +37,8 @@ from toru.wire.protocol2 import JsonLines
 CONCURRENCY = {"1": 1, "2": 64}
 # How long a process's last words are waited for once it is dead, before its end is told.
 _LAST_WORDS_SECONDS = 0.025
+# How often its pipes are then looked at once more: where the core was busy, nobody has read them yet.
+_LAST_LOOKS = 4
 # How long a process is one of the few that may be starting at once; one that takes longer, or hangs, is not
 # to keep the others waiting.
 _STARTER_SECONDS = 1.0
@@ -352,8 +354,15 @@ class Child(ProcessProtocol):
         elif self._said_all:
             self._conclude()
         else:
-            self._after("words", _LAST_WORDS_SECONDS, self._conclude)
+            self._after("words", _LAST_WORDS_SECONDS, self._listen, _LAST_LOOKS)
             self._after("pipes", _PIPES_SECONDS, self._close_pipes)
+
+    def _listen(self, looks: int) -> None:
+        """Conclude after so many turns of the reactor, in each of which it reads what there is."""
+        if looks:
+            self._after("words", 0, self._listen, looks - 1)
+        else:
+            self._conclude()
 
     def _close_pipes(self) -> None:
         self.transport.loseConnection()
