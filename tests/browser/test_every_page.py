@@ -53,7 +53,7 @@ CLIENT_PAGES = {
     "/plugin/hello/logs": "Logs of Hello",
     "/events": "Events",
 }
-LOADED_PAGES = ["/login", "/plugins", "/plugin/hello", "/events", "/users", "/account"]
+LOADED_PAGES = ["/login", "/plugins", "/plugin/hello", "/plugin/hello/logs", "/events", "/users", "/account"]
 
 # Whatever moved without anybody having touched the page, and from where to where.
 _SHIFTS = """window.shifts = [];

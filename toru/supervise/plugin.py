@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from msgspec import to_builtins
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -17,15 +17,15 @@ from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
 from toru.model import Event, EventType, Exit, Health, PluginNumbers, PluginStatus, Protocol, State, Usage
 from toru.supervise.backoff import CHANGES_SECONDS, change_delay, counted_crashes, restart_delay
 from toru.supervise.child import Child
+from toru.supervise.framings import FRAMINGS, Framings
 from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
 from toru.supervise.registry import Found
 from toru.supervise.traffic import TrafficCounter
+from toru.supervise.waiting import Waiting, within
 from toru.wire.messages import Answer, HttpRequest, rfc3339
 
 _make_life = make_lifecycle()
-# What a plugin that does not say is asked in, in that order.
-_FRAMINGS: tuple[Protocol, ...] = ("2", "1")
 _UNAVAILABLE = {"backoff": "crashed, and will be restarted", "stopped": "is not running"}
 _ON_THE_WAY = ("starting", "stopping", "stopped")
 
@@ -73,10 +73,8 @@ class Plugin:
         self._last_exit: Exit | None = None
         self._problem: str | None = None
         self.broken_file: str | None = None
-        self._framing: Protocol | None = None
-        self._killed_by: set[Protocol] = set()
         self._succession: list[Deferred[None]] = []
-        self._waiting: list[tuple[Callable[[], bool], Deferred[None]]] = []
+        self._waiting = Waiting()
         self._log = Logger(namespace="toru.plugin")
         # What its processes wrote may take longer to be safe than they lived.
         self._speaking: set[Child] = set()
@@ -133,8 +131,8 @@ class Plugin:
             self._problem = None
             self.tell("enabled")
         self._start()
-        started = self._when(lambda: self.state not in _ON_THE_WAY)
-        return _within(started, self._host.supervision.start_timeout, self._host.clock)
+        started = self._waiting.when(lambda: self.state not in _ON_THE_WAY)
+        return within(started, self._host.supervision.start_timeout, self._host.clock)
 
     def disable(self) -> Deferred[None]:
         """Have it down. Fires when nothing of it is left, also where somebody enabled it again meanwhile."""
@@ -154,7 +152,7 @@ class Plugin:
             )
             return down and not self._leaving
 
-        return self._when(gone)
+        return self._waiting.when(gone)
 
     def stop(self) -> Deferred[None]:
         """Have it down for good. Fires when nothing of it is left, and all that it wrote is safe."""
@@ -167,7 +165,7 @@ class Plugin:
             down = self.state in ("stopped", "disabled")
             return down and not self._leaving and not self._speaking
 
-        return self._when(gone).addCallback(lambda _: self._tail.stop())
+        return self._waiting.when(gone).addCallback(lambda _: self._tail.stop())
 
     def restart(self) -> Deferred[None]:
         """A new process. Where the plugin is up and may overlap, the old one serves until it is ready.
@@ -189,7 +187,7 @@ class Plugin:
         def decided() -> bool:
             return self.state not in _ON_THE_WAY or (self._ending and self.state == "stopped")
 
-        return self._when(decided).addCallback(self._came_up)
+        return self._waiting.when(decided).addCallback(self._came_up)
 
     def _came_up(self, _: None) -> None:
         if self.state != "running":
@@ -230,8 +228,7 @@ class Plugin:
     def _learn(self, found: Found) -> None:
         self.found = found
         self.broken_file = None
-        self._framing = self._settings.protocol or found.metadata.protocol or found.framing
-        self._killed_by.clear()
+        self._framings = Framings(self._settings.protocol or found.metadata.protocol or found.framing)
 
     # -- what it does to the world: lifecycle.Effects
 
@@ -277,7 +274,7 @@ class Plugin:
     def entered(self, state: State) -> None:
         self.state = state
         self._office.changed(self.id)
-        self._look_at_waiting()
+        self._waiting.look()
 
     # -- what its processes tell: child.Listener
 
@@ -298,7 +295,7 @@ class Plugin:
             self._life.ready()
 
     def framed(self, child: Child, framing: Protocol, sure: bool) -> None:
-        self._framing = framing
+        self._framings.known = framing
         if sure:
             self._office.framed(self.found, framing)
         else:
@@ -315,7 +312,7 @@ class Plugin:
 
     def silent(self, child: Child) -> None:
         self._speaking.discard(child)
-        self._look_at_waiting()
+        self._waiting.look()
 
     def exited(self, child: Child, exit: Exit) -> None:
         if not ({self._child, self._successor, *self._leaving} - {child, None}):
@@ -323,7 +320,7 @@ class Plugin:
         if child in self._leaving:
             self._leaving.discard(child)
             self.tell("stopped", pid=child.pid)
-            self._look_at_waiting()
+            self._waiting.look()
         elif child is self._successor:
             self._successor = None
             if self._forgive(child) and self.state == "running":
@@ -346,22 +343,18 @@ class Plugin:
 
     def _forgive(self, child: Child) -> bool:
         """Whether that process died of being asked in a framing for the first time, which is no crash."""
-        framing = child.probing
-        if framing is None or framing in self._killed_by:
-            return False
-        self._killed_by.add(framing)
-        if len(self._killed_by) == len(_FRAMINGS):
-            self.framed(child, _FRAMINGS[0], False)
-        return True
+        forgiven = self._framings.forgive(child.probing)
+        if forgiven and self._framings.exhausted:
+            self.framed(child, FRAMINGS[0], False)
+        return forgiven
 
     # -- inside
 
     def _new_child(self) -> Child:
-        known = self._framing
-        framings = (
-            tuple(one for one in _FRAMINGS if one not in self._killed_by) if known is None else (known,)
+        framings = self._framings
+        recipe = Recipe(
+            self.found.path, self.found.metadata, self._settings, framings.to_try, framings.known is None
         )
-        recipe = Recipe(self.found.path, self.found.metadata, self._settings, framings, known is None)
         return Child(self._host, recipe, self.traffic, self)
 
     def _start_successor(self) -> None:
@@ -392,20 +385,6 @@ class Plugin:
         if child is not None and child.ready_at is not None:
             healthy_for = self._host.clock.seconds() - child.ready_at
         return counted_crashes(self._crashes, healthy_for, self._host.supervision.stable_seconds)
-
-    def _when(self, holds: Callable[[], bool]) -> Deferred[None]:
-        """A Deferred of the caller's own, which fires as soon as that holds."""
-        waiter: Deferred[None] = Deferred()
-        self._waiting.append((holds, waiter))
-        self._look_at_waiting()
-        return waiter
-
-    def _look_at_waiting(self) -> None:
-        ready = [entry for entry in self._waiting if entry[1].called or entry[0]()]
-        self._waiting = [entry for entry in self._waiting if entry not in ready]
-        for _, waiter in ready:
-            if not waiter.called:
-                waiter.callback(None)
 
     def tell(self, type: EventType, **details: object) -> None:
         """Something happened to this plugin."""
@@ -460,7 +439,7 @@ class Plugin:
             icon=metadata.icon,
             route=metadata.route,
             capabilities=metadata.capabilities,
-            protocol=self._framing,
+            protocol=self._framings.known,
             enabled=self.enabled,
             state=self.state,
             running=self.state == "running",
@@ -477,19 +456,3 @@ class Plugin:
             usage=None if pid is None else self._office.usage(pid),
             traffic=self.traffic.snapshot(),
         )
-
-
-def _within(waiter: Deferred[None], seconds: float, clock: IReactorTime) -> Deferred[None]:
-    """The same, or fired without more ado after that long."""
-
-    def enough() -> None:
-        if not waiter.called:
-            waiter.callback(None)
-
-    timer = clock.callLater(seconds, enough)
-
-    def done(result: None) -> None:
-        if timer.active():
-            timer.cancel()
-
-    return waiter.addBoth(done)
