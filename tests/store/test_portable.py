@@ -58,4 +58,4 @@ def test_the_tables_in_postgresql() -> None:
             made.write(f"{CreateIndex(index).compile(dialect=dialect)}\n")
     assert "id BIGSERIAL NOT NULL" in made.getvalue()
     assert "key BYTEA NOT NULL" in made.getvalue()
-    assert "(expires_at) WHERE expires_at IS NOT NULL" in made.getvalue()
+    assert "ON plugin_kv (expires_at)\n" in made.getvalue()

@@ -25,7 +25,6 @@ def upgrade() -> None:
         "plugin_kv",
         ["expires_at"],
         sqlite_where=sa.text("expires_at IS NOT NULL"),
-        postgresql_where=sa.text("expires_at IS NOT NULL"),
     )
     op.create_table(
         "plugin_kv_usage",
