@@ -190,7 +190,6 @@ def watch():
     time.sleep(0.3)
     say("error", "cannot read the mailbox", error="the password has expired")
     print("imap.example.com: the password has expired", file=sys.stderr, flush=True)
-    time.sleep(0.2)
     os._exit(1)
 threading.Thread(target=watch).start()
 

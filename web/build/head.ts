@@ -1,32 +1,36 @@
-/** Finishes the head of index.html: the font is asked for at once, and nothing is painted before the theme is known. */
-import type { Plugin } from "vite";
+/** Finishes the head of index.html: what has to run first does, and the font is asked for at once. */
+import { readFileSync } from "node:fs";
+import type { HtmlTagDescriptor, Plugin } from "vite";
+
+const FIRST = new URL("first.js", import.meta.url);
 
 export function head(): Plugin {
   return {
     name: "head",
     apply: "build",
+    buildStart() {
+      this.emitFile({ type: "asset", name: "first.js", source: readFileSync(FIRST, "utf8") });
+    },
     transformIndexHtml: {
       order: "post",
-      handler: (html, { bundle }) => {
-        const font = Object.keys(bundle ?? {}).find((name) => name.endsWith(".woff2"));
-        return {
-          html: html.replace('<script type="module"', '<script type="module" blocking="render"'),
-          tags: font
-            ? [
-                {
-                  tag: "link",
-                  attrs: {
-                    rel: "preload",
-                    href: `/${font}`,
-                    as: "font",
-                    type: "font/woff2",
-                    crossorigin: true,
-                  },
-                  injectTo: "head-prepend" as const,
-                },
-              ]
-            : [],
-        };
+      handler(_, { bundle }) {
+        const tags: HtmlTagDescriptor[] = [];
+        const files = Object.values(bundle ?? {});
+        const script = files.find((file) => file.type === "asset" && file.names.includes("first.js"));
+        if (script)
+          tags.push({ tag: "script", attrs: { src: `/${script.fileName}` }, injectTo: "head-prepend" });
+        const font = files.find((file) => file.fileName.endsWith(".woff2"));
+        if (font) {
+          const attrs = {
+            rel: "preload",
+            href: `/${font.fileName}`,
+            as: "font",
+            type: "font/woff2",
+            crossorigin: true,
+          };
+          tags.push({ tag: "link", attrs, injectTo: "head-prepend" });
+        }
+        return tags;
       },
     },
   };

@@ -2,6 +2,7 @@
 import "./start";
 import "./styles/tokens.css";
 import "./styles/base.css";
+import "./styles/frame.css";
 import "./state/theme";
 import { computed, effect } from "@preact/signals";
 import { render } from "preact";

@@ -1,12 +1,12 @@
 /** A long list is drawn by and by, so that whoever presses something meanwhile is heard between two frames. */
 import { useEffect, useState } from "preact/hooks";
 
-// Two rows of a usual screen.
-const AT_ONCE = 6;
+// About a row.
+const AT_ONCE = 3;
 
 /** How many of `count` are to be drawn by now. */
 export function useByAndBy(count: number): number {
-  const [drawn, setDrawn] = useState(AT_ONCE);
+  const [drawn, setDrawn] = useState(0);
   useEffect(() => {
     if (drawn >= count) return;
     const frame = requestAnimationFrame(() => setDrawn(drawn + AT_ONCE));
