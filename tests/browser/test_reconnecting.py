@@ -34,7 +34,8 @@ def test_a_page_outlives_its_core(page: Page, core: Core) -> None:
     core.plugin("newcomer", name="Newcomer")
     (core.plugins / "hello.binary").unlink()
     core.start(listen=f"tcp:{core.port}:interface=127.0.0.1")
-    page.get_by_role("button", name="Try now").click()
+    # Unless it came back by itself just before.
+    page.get_by_role("button", name="Try now").evaluate_all("(all) => all.forEach((each) => each.click())")
 
     expect(page.get_by_text("Reconnecting…")).to_be_hidden()
     expect(plugins.get_by_role("link", name="Newcomer Running")).to_be_visible()
