@@ -47,13 +47,13 @@ examples:  ## put the example plugins into ./plugins
 	@for source in plugins/*/hello-*.*; do \
 	    name=$$(basename "$${source%.*}"); \
 	    binary="plugins/$$name.binary"; \
-	    if cmp -s "$$source" "$$binary"; then continue; fi; \
-	    if "$$source" --metadata >/dev/null 2>&1; then \
-	        cp "$$source" "$$binary.new" && chmod 755 "$$binary.new" && mv "$$binary.new" "$$binary" || exit 1; \
-	        echo "Example $$name is now in ./plugins."; \
-	    else \
-	        echo "Example $$name is left out: this machine cannot run it ($$(sed -n '1s/.* //p' "$$source") is missing or too old)."; \
-	    fi; \
+	    case "$$source" in \
+	        *.go) why=$$(cd "$${source%/*}" && go build -o "$(CURDIR)/$$binary.new" "$${source##*/}" 2>&1) ;; \
+	        *) why=$$("$$source" --metadata 2>&1 >/dev/null) && cp "$$source" "$$binary.new" ;; \
+	    esac || { echo "Example $$name is left out, for this machine cannot run it: $$why"; continue; }; \
+	    if cmp -s "$$binary.new" "$$binary"; then rm "$$binary.new"; continue; fi; \
+	    chmod 755 "$$binary.new" && mv "$$binary.new" "$$binary" || exit 1; \
+	    echo "Example $$name is now in ./plugins."; \
 	done
 
 # Also done by the others, and by whatever else builds a wheel.
@@ -62,6 +62,7 @@ web: $(VENV)/made  ## build the dashboard, where its sources changed
 
 clean:  ## remove what make made; ./data stays
 	rm -rf web/dist web/node_modules toru/http/static toru/http/static.new
+	rm -rf plugins/rust/target plugins/rust/Cargo.lock
 	rm -rf $(VENV) build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find toru twisted tests plugins -name __pycache__ -prune -exec rm -rf {} +
 

@@ -6,12 +6,12 @@ say, runs one of them alone.
 
 from __future__ import annotations
 
-from benchmarks import dashboard, doors, flood, kv, logs, memory, neighbours, starts
+from benchmarks import dashboard, doors, flood, kit, kv, logs, memory, neighbours, starts
 
 
 def main() -> None:
     """Run all, one after the other."""
-    for each in (starts, neighbours, memory, flood, doors, kv, logs, dashboard):
+    for each in (starts, kit, neighbours, memory, flood, doors, kv, logs, dashboard):
         each.main()
 
 

@@ -19,9 +19,9 @@ from toru.tap import Options
 from toru.webhooksettings import Webhook
 
 ROOT = Path(__file__).parents[1]
-OPERATING = (ROOT / "docs/operating.md").read_text()
+OPERATING = (ROOT / "docs/operators/reference.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 # What http.md calls who may make a call.
 WHO: dict[str, roles.Who] = {

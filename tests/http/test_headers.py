@@ -7,8 +7,9 @@ from hypothesis import given, strategies as st
 
 from toru.access.secret import new_secret
 from toru.errors import ProtocolError
-from toru.http.headers import MAX_HEADER_BYTES, MAX_HEADERS, from_plugin, to_plugin
+from toru.http.headers import from_plugin, to_plugin
 from toru.http.messages import Incoming
+from toru.wire.headers import MAX_HEADER_BYTES, MAX_HEADERS
 
 PREFIX = "/api/plugins/route/hello"
 

@@ -34,7 +34,7 @@ from .keeping import COOKIE, Kept
 
 METRICS = "/api/metrics"
 PLAIN = "text/plain; version=0.0.4; charset=utf-8"
-OPERATING = Path(__file__).parents[2] / "docs" / "operating.md"
+OPERATING = Path(__file__).parents[2] / "docs" / "operators" / "reference.md"
 
 
 def durations(*seconds: float) -> Durations:

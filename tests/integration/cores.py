@@ -180,12 +180,23 @@ class Core:
         environ: Mapping[str, str] | None = None,
         listen: str = "tcp:0:interface=127.0.0.1",
     ) -> None:
-        """Start it; with `wait`, return once it listens on a TCP port of this machine."""
+        """Start it; with `wait`, return once it listens on a TCP port of this machine.
+
+        `listen` is empty where the settings say it.
+        """
         twistd = Path(sys.executable).with_name("twistd")
         self.tokens.clear()
         self.password = (environ or {}).get("TORU_ADMIN_PASSWORD", ADMIN_PASSWORD)
         self.process = subprocess.Popen(
-            [twistd, "-n", "--pidfile=", "toru", f"--listen={listen}", "--logs=logs", *flags],
+            [
+                twistd,
+                "-n",
+                "--pidfile=",
+                "toru",
+                *([f"--listen={listen}"] * bool(listen)),
+                "--logs=logs",
+                *flags,
+            ],
             cwd=self.folder,
             env={
                 **os.environ,

@@ -9,12 +9,10 @@ from uuid import uuid4
 from toru.access.secret import holds_token
 from toru.errors import ProtocolError
 from toru.http.messages import Incoming
+from toru.wire.headers import FIELD_VALUE, MAX_HEADER_BYTES, MAX_HEADERS, TOKEN
 
 SESSION_COOKIE = "toru_session"
 _SESSION_COOKIE = SESSION_COOKIE.encode()
-# What of a plugin's answer is looked at at all: clients and proxies take far less.
-MAX_HEADERS = 256
-MAX_HEADER_BYTES = 64 * 1024
 
 # RFC 9110, 7.6.1, and the two that carry credentials for the next hop alone.
 _HOP_BY_HOP = frozenset(
@@ -37,8 +35,6 @@ _NOT_FROM_PLUGINS = _HOP_BY_HOP | {
     "service-worker-allowed",
     "strict-transport-security",
 }
-_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -112,9 +108,9 @@ def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> l
     kept: list[tuple[str, str]] = []
     named: set[str] = set()
     for raw_name, raw_value in headers:
-        if not _TOKEN.fullmatch(raw_name):
+        if not TOKEN.fullmatch(raw_name):
             raise ProtocolError(f"a header has a name that HTTP forbids: {raw_name[:100]!r}")
-        if not _FIELD_VALUE.fullmatch(raw_value):
+        if not FIELD_VALUE.fullmatch(raw_value):
             raise ProtocolError(f"the header {raw_name[:100]!r} has a value that HTTP forbids")
         name = raw_name.lower()
         if name in _NOT_FROM_PLUGINS:

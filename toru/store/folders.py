@@ -23,16 +23,21 @@ def prepare(config: Config) -> None:
     Data, run and logs are made with mode 0700, and a wider run folder is narrowed, because Twisted and
     most plugins leave their sockets open to everybody. Raises StartError.
     """
+    check_sockets_fit(config)
+    _prepare_folder(config.plugins, "plugins", 0o755)
+    _prepare_folder(config.data, "data", 0o700)
+    _prepare_folder(config.run, "data", 0o700, narrow=True)
+    _prepare_folder(config.logs, "logs", 0o700)
+
+
+def check_sockets_fit(config: Config) -> None:
+    """Raises StartError where the paths of sockets would be longer than the system takes."""
     length = len(os.fsencode(config.run)) + 1 + SOCKET_NAME_MAX
     if length > SOCKET_PATH_MAX:
         raise StartError(
             f"data: sockets in {config.run} would have paths of {length} bytes, and {SOCKET_PATH_MAX} is the "
             "most that the system takes; set a shorter folder with --data"
         )
-    _prepare_folder(config.plugins, "plugins", 0o755)
-    _prepare_folder(config.data, "data", 0o700)
-    _prepare_folder(config.run, "data", 0o700, narrow=True)
-    _prepare_folder(config.logs, "logs", 0o700)
 
 
 def lock_data(config: Config) -> int:

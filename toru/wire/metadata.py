@@ -15,14 +15,14 @@ from toru.wire.messages import excerpt
 MAX_CONCURRENCY: Final = 10_000
 
 # `name` and `author` are shorter than this.
-_NAME_LENGTH: Final = 100
+NAME_LENGTH: Final = 100
 # Under `/api/plugins/` these are calls of the core's own.
-_RESERVED_IDS: Final = frozenset({"route", "rescan", "problems"})
-_CAPABILITIES: Final = frozenset[str](get_args(Capability))
+RESERVED_IDS: Final = frozenset({"route", "rescan", "problems"})
+CAPABILITIES: Final[tuple[str, ...]] = get_args(Capability)
 _PROTOCOLS: Final = frozenset[str](get_args(model.Protocol))
 
-_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
-_ROUTE = re.compile(r"/[A-Za-z0-9._-]+")
+ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
+ROUTE = re.compile(r"/[A-Za-z0-9._-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _documents = json.Decoder(dict[str, Any])
@@ -74,13 +74,13 @@ def _optional(fields: dict[str, Any], field: str) -> str:
 
 
 def _id(value: str) -> str:
-    if not _ID.fullmatch(value):
+    if not ID.fullmatch(value):
         _reject(
             "id",
             f"{excerpt(value)} is not allowed; it must be 1 to 64 ASCII letters, digits and `-`, "
             "and not start or end with `-`",
         )
-    if value in _RESERVED_IDS:
+    if value in RESERVED_IDS:
         _reject("id", f"`{value}` is reserved; choose another one")
     return value
 
@@ -93,8 +93,8 @@ def _named(field: str, value: str) -> str:
 
 def _line(field: str, value: str) -> str:
     """A string that is shown on one line."""
-    if field != "version" and len(value) >= _NAME_LENGTH:
-        _reject(field, f"has {len(value):,} characters; it must have fewer than {_NAME_LENGTH}")
+    if field != "version" and len(value) >= NAME_LENGTH:
+        _reject(field, f"has {len(value):,} characters; it must have fewer than {NAME_LENGTH}")
     if _CONTROL.search(value):
         _reject(field, "must not hold control characters")
     return value
@@ -105,7 +105,7 @@ def _route(value: str) -> str:
         _reject("route", f"must start with `/`; it is {excerpt(value)}")
     if ".." in value or value == "/.":
         _reject("route", "must not hold `..` nor be `/.`")
-    if not _ROUTE.fullmatch(value):
+    if not ROUTE.fullmatch(value):
         _reject(
             "route",
             f"{excerpt(value)} is not allowed; it must be `/` and one segment of ASCII letters, digits, "
@@ -127,7 +127,7 @@ def _capabilities(value: object) -> tuple[Capability, ...]:
         return ()
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         _reject("capabilities", "must be a list of strings")
-    known = dict.fromkeys(one for one in value if one in _CAPABILITIES)
+    known = dict.fromkeys(one for one in value if one in CAPABILITIES)
     return tuple(cast(Capability, one) for one in known)
 
 

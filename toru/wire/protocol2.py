@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final, cast, get_args
+from typing import Final, cast, get_args
 
-from msgspec import Struct, json
+from msgspec import json
 
 from toru.errors import ProtocolError
+from toru.wire import payloads
 from toru.wire.framing import LineFramer
 from toru.wire.messages import (
     BodyEncoding,
@@ -33,66 +34,11 @@ from toru.wire.messages import (
 _LEVELS = frozenset[str](get_args(LogLevel))
 
 
-class _Init(Struct):
-    action: str
-    protocol: str
-    plugin_id: str
-    instance_id: str
-    socket_path: str
-    log_path: str
-    api_url: str
-    token: str
-
-
-class _Shutdown(Struct):
-    action: str
-    grace_seconds: float
-
-
-class _Ping(Struct):
-    action: str
-
-
-class _Cancel(Struct):
-    pass
-
-
-class _Request(Struct):
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: str | None
-    body_encoding: BodyEncoding
-
-
-class _Answer(Struct):
-    status: int | float
-    headers: dict[str, str | list[str]] = {}
-    body: str | None = None
-    body_encoding: str = "utf-8"
-    stream: bool = False
-
-
-class _Error(Struct):
-    message: str
-    code: str | None = None
-
-
-class _Lifecycle(Struct):
-    action: str = ""
-
-
-class _Log(Struct):
-    level: str
-    message: str
-    fields: dict[str, Any] | None = None
-
-
 _encode = json.Encoder().encode
-_answers = json.Decoder(_Answer)
-_errors = json.Decoder(_Error)
-_lifecycles = json.Decoder(_Lifecycle)
-_logs = json.Decoder(_Log)
+_answers = json.Decoder(payloads.Answer)
+_errors = json.Decoder(payloads.Error)
+_lifecycles = json.Decoder(payloads.Lifecycle)
+_logs = json.Decoder(payloads.Log)
 
 
 class JsonLines:
@@ -111,9 +57,9 @@ class JsonLines:
         return LineFramer(self._max_message_bytes)
 
     def init(self, init: Init) -> bytes:
-        payload = _Init(
+        payload = payloads.Init(
             "init",
-            self.protocol,
+            "2",
             init.plugin_id,
             init.instance_id,
             init.socket_path,
@@ -124,21 +70,23 @@ class JsonLines:
         return _encode(Outgoing("lifecycle", self._now(), payload)) + b"\n"
 
     def shutdown(self, grace_seconds: float) -> bytes:
-        return _encode(Outgoing("lifecycle", self._now(), _Shutdown("shutdown", grace_seconds))) + b"\n"
+        return (
+            _encode(Outgoing("lifecycle", self._now(), payloads.Shutdown("shutdown", grace_seconds))) + b"\n"
+        )
 
     def ping(self, request_id: str) -> bytes:
         """Only for a plugin with the capability `ping`."""
-        return _encode(Outgoing("lifecycle", self._now(), _Ping("ping"), request_id)) + b"\n"
+        return _encode(Outgoing("lifecycle", self._now(), payloads.Ping("ping"), request_id)) + b"\n"
 
     def cancel(self, request_id: str) -> bytes:
         """Nobody waits for that answer any more. Only for a plugin with the capability `cancel`."""
-        return _encode(Outgoing("cancel", self._now(), _Cancel(), request_id)) + b"\n"
+        return _encode(Outgoing("cancel", self._now(), payloads.Cancel(), request_id)) + b"\n"
 
     def request(self, request_id: str, request: HttpRequest) -> bytes:
         now = self._now()
 
         def encode(body: str | None, body_encoding: BodyEncoding) -> bytes:
-            payload = _Request(request.method, request.path, request.headers, body, body_encoding)
+            payload = payloads.Request(request.method, request.path, request.headers, body, body_encoding)
             return _encode(Outgoing("http", now, payload, request_id))
 
         return encode_within(self._max_message_bytes, request.body, encode) + b"\n"

@@ -1,0 +1,207 @@
+//! The messages of protocol 2, both ways, and their JSON.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{base64text, HttpRequest, HttpResponse, LogLevel, PluginError, PluginResult};
+
+/// What toru says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Message {
+    /// The first on each connection. What it holds is in the environment, too: see [`PluginContext`](crate::PluginContext).
+    Init,
+    /// Exit, within that many seconds.
+    Shutdown {
+        /// How long toru waits before it sends SIGTERM.
+        grace_seconds: f64,
+    },
+    /// Are you there? Only for a plugin with the capability `ping`.
+    Ping {
+        /// For the answer.
+        request_id: String,
+    },
+    /// A request.
+    Http {
+        /// For the answer.
+        request_id: String,
+        /// What is asked.
+        request: HttpRequest,
+    },
+    /// Nobody waits for that answer any more. Only for a plugin with the capability `cancel`.
+    Cancel {
+        /// The request's.
+        request_id: String,
+    },
+    /// A request that makes no sense, which can still be answered with an error.
+    Unusable {
+        /// For the answer.
+        request_id: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Something that newer versions of toru may say, to be ignored.
+    Unknown,
+}
+
+/// What a plugin says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// The answer to a request.
+    Http {
+        /// The request's.
+        request_id: String,
+        /// What is answered.
+        response: HttpResponse,
+    },
+    /// A request failed inside the plugin: the client gets 502, toru's log the reason.
+    Error {
+        /// The request's.
+        request_id: String,
+        /// Why.
+        error: PluginError,
+    },
+    /// The answer to [`Message::Ping`].
+    Pong {
+        /// The ping's.
+        request_id: String,
+    },
+    /// A line for the log. It answers nothing.
+    Log {
+        /// How much it matters.
+        level: LogLevel,
+        /// What it says.
+        message: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    request_id: String,
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Lifecycle {
+    action: String,
+    grace_seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    method: String,
+    path: String,
+    headers: HashMap<String, String>,
+    body: Option<String>,
+    #[serde(default)]
+    body_encoding: String,
+}
+
+#[derive(Serialize)]
+struct Outgoing<'a, P> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    payload: P,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    status: u16,
+    headers: BTreeMap<&'a str, Vec<&'a str>>,
+    body: Cow<'a, str>,
+    body_encoding: &'static str,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Pong {
+    action: &'static str,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    level: LogLevel,
+    message: &'a str,
+}
+
+impl Message {
+    /// Reads a line. Fails where it is no JSON object with a `type`: the connection cannot be trusted any more.
+    pub fn decode(line: &[u8]) -> PluginResult<Self> {
+        let envelope: Envelope = serde_json::from_slice(line)?;
+        let payload = envelope.payload.map_or("null", RawValue::get);
+        let request_id = envelope.request_id;
+        Ok(match envelope.kind.as_ref() {
+            "http" => match read_request(payload) {
+                Ok(request) => Self::Http { request_id, request },
+                Err(error) => Self::Unusable { request_id, why: error.message },
+            },
+            "cancel" => Self::Cancel { request_id },
+            "lifecycle" => {
+                let lifecycle: Lifecycle = serde_json::from_str(payload).unwrap_or_default();
+                match lifecycle.action.as_str() {
+                    "init" => Self::Init,
+                    "shutdown" => Self::Shutdown { grace_seconds: lifecycle.grace_seconds },
+                    "ping" => Self::Ping { request_id },
+                    _ => Self::Unknown,
+                }
+            }
+            _ => Self::Unknown,
+        })
+    }
+}
+
+fn read_request(payload: &str) -> PluginResult<HttpRequest> {
+    let Request { method, path, headers, body, body_encoding } = serde_json::from_str(payload)?;
+    let body = match body {
+        Some(text) if body_encoding == "base64" => Some(base64text::decode(&text)?),
+        body => body.map(String::into_bytes),
+    };
+    Ok(HttpRequest { method, path, headers, body })
+}
+
+impl Reply {
+    /// The line, without its end. There is no newline in it.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Http { request_id, response } => line("http", Some(request_id), answer(response)),
+            Self::Error { request_id, error } => {
+                let failure = Failure { message: &error.message, code: error.code.as_deref() };
+                line("error", Some(request_id), failure)
+            }
+            Self::Pong { request_id } => line("lifecycle", Some(request_id), Pong { action: "pong" }),
+            Self::Log { level, message } => line("log", None, Line { level: *level, message }),
+        }
+    }
+}
+
+fn line<P: Serialize>(kind: &str, request_id: Option<&str>, payload: P) -> Vec<u8> {
+    // These have string keys only and write to memory: nothing can fail.
+    serde_json::to_vec(&Outgoing { kind, request_id, payload }).expect("strings and numbers are JSON")
+}
+
+fn answer(response: &HttpResponse) -> Answer<'_> {
+    let mut headers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, value) in &response.headers {
+        headers.entry(name).or_default().push(value);
+    }
+    let (body, body_encoding) = match std::str::from_utf8(&response.body) {
+        Ok(text) => (Cow::from(text), "utf-8"),
+        Err(_) => (Cow::from(base64text::encode(&response.body)), "base64"),
+    };
+    Answer { status: response.status, headers, body, body_encoding }
+}

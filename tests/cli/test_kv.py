@@ -1,0 +1,81 @@
+"""What plugins store, read and changed, exported and imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from tests.cli.running import TORU, Cli
+from tests.integration.cores import PATIENCE
+
+
+def test_one_key(cli: Cli) -> None:
+    assert cli.ok("kv", "set", "hello", "colour", "blue").out == ""
+    assert cli.ok("kv", "get", "hello", "colour").out == "blue"
+    assert cli.ok("kv", "get", "hello", "colour", "--json").json() == {"key": "colour", "value": "blue"}
+    cli.ok("kv", "delete", "hello", "colour")
+    assert "'colour'" in cli.run("kv", "get", "hello", "colour").failure(5)
+
+
+def test_a_value_comes_as_it_is(cli: Cli) -> None:
+    """From standard input, and to what is no terminal."""
+    value = "a\r\n\x1b[31mö\x00 "
+    cli.ok("kv", "set", "hello", "exact", "-", stdin=value)
+    got = subprocess.run(
+        [TORU, "kv", "get", "hello", "exact"],
+        env=cli.environment(),
+        capture_output=True,
+        timeout=PATIENCE,
+        check=True,
+    ).stdout
+    assert got == value.encode()
+    cli.ok("kv", "delete", "hello", "exact")
+
+
+def test_a_value_that_is_forgotten(cli: Cli) -> None:
+    cli.ok("kv", "set", "hello", "brief", "x", "--ttl", "0.001")
+    assert "'brief'" in cli.run("kv", "get", "hello", "brief").failure(5)
+
+
+def test_the_core_says_what_is_wrong(cli: Cli) -> None:
+    assert "512" in cli.run("kv", "set", "hello", "k" * 513, "v").failure(1)
+    assert "absent" in cli.run("kv", "list", "absent").failure(5)
+
+
+def test_all_of_it_elsewhere_and_back(cli: Cli, tmp_path: Path) -> None:
+    """More than the core lists at once; keys that are there already get the value of the file, others stay."""
+    file = tmp_path / "in.jsonl"
+    entries = {f"many/{number:04}": f"v{number}\n\x9b" for number in range(130)}
+    file.write_text("".join(json.dumps({"key": k, "value": v}) + "\n" for k, v in entries.items()))
+
+    assert cli.ok("kv", "import", "hello", file).out == "imported 130 keys into what hello stores\n"
+    assert cli.ok("kv", "list", "hello", "--json").json() == list(entries)
+    assert cli.ok("kv", "list", "hello", "--prefix", "many/000").out.split() == list(entries)[:10]
+
+    out = tmp_path / "out.jsonl"
+    assert cli.ok("kv", "export", "hello", out, "--json").json() == {"exported": 130}
+    assert out.read_text() == file.read_text()
+    assert cli.ok("kv", "export", "hello", "--prefix", "many/0007").lines() == [
+        {"key": "many/0007", "value": "v7\n\x9b"}
+    ]
+
+    changed = '{"key": "many/0007", "value": "other"}\n'
+    assert cli.ok("kv", "import", "hello", "--json", stdin=changed).json() == {"imported": 1}
+    assert cli.ok("kv", "get", "hello", "many/0007").out == "other"
+    assert cli.ok("kv", "get", "hello", "many/0008").out == "v8\n\x9b"
+    cli.ok("kv", "delete", "hello", *entries)
+
+
+def test_a_file_that_cannot_be_imported(cli: Cli) -> None:
+    """Nothing of it is stored."""
+    given = '{"key": "a", "value": "1"}\n{"key": "b", "value": 2}\n'
+    assert "line 2" in cli.run("kv", "import", "hello", stdin=given).failure(1)
+    assert cli.ok("kv", "list", "hello", "--json").json() == []
+    assert "nothing was stored" in cli.run("kv", "import", "hello", "-", stdin="nonsense").failure(1)
+
+
+def test_an_export_that_says_how_many(cli: Cli) -> None:
+    ended = cli.run("kv", "export", "hello", "--json")
+    assert ended.code == 2
+    assert "FILE" in ended.err

@@ -1,0 +1,1 @@
+"""The `toru` command: what operators and authors of plugins type."""

@@ -1,0 +1,81 @@
+"""The database: readable, whole, of this version, for nobody else, on a disk that SQLite can be on."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from toru.cli.doctor.finding import Finding, refused
+from toru.cli.doctor.folders import user_name
+from toru.config import Config
+from toru.errors import StartError
+from toru.store import sqlite
+
+_NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "ceph", "glusterfs"})
+
+
+def look_at_database(config: Config, *, running: bool) -> Iterator[Finding]:
+    """Changes nothing. `running`: a toru uses it now."""
+    try:
+        path = sqlite.path_of(config.database)
+    except StartError as error:
+        yield refused("database", error)
+        return
+    yield from _place(path)
+    lock = path.with_name(f"{path.name}.lock")
+    if not running and lock.exists() and os.access(lock, os.R_OK | os.W_OK):
+        try:
+            os.close(sqlite.lock(path))
+        except StartError as error:
+            yield refused("database", error)
+            return
+    if not path.exists():
+        if path.parent == config.data or path.parent.is_dir():
+            yield Finding("ok", "database", f"{path} is made at the first start")
+        else:
+            yield Finding("failure", "database", f"the folder {path.parent} is not there", "make it")
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        yield Finding(
+            "failure",
+            "database",
+            f"{path} cannot be written to; it belongs to {user_name(path.stat().st_uid)}",
+            f"chown {user_name(os.geteuid())} {shlex.quote(str(path))}*",
+        )
+        return
+    try:
+        current = sqlite.is_current(path)
+    except StartError as error:
+        yield refused("database", error)
+        return
+    state = "is whole" if current else "is empty or older than this toru, and brought up to date at the start"
+    yield Finding("ok", "database", f"{path} {state}")
+    if path.stat().st_mode & 0o077:
+        yield Finding(
+            "warning",
+            "database",
+            f"others can read {path}, with what plugins store and the hashes of passwords in it",
+            f"chmod 600 {shlex.quote(str(path))}*",
+        )
+
+
+def _place(path: Path) -> Iterator[Finding]:
+    kind = file_system(path.parent)
+    if kind in _NETWORK:
+        yield Finding(
+            "warning",
+            "database",
+            f"{path} is on a network file system ({kind}), where SQLite is not safe",
+            "set another with --database, on a disk of this machine",
+        )
+
+
+def file_system(path: Path) -> str:
+    """The type of the file system that `path` is on; `""` where it is not known."""
+    resolved = path.resolve()
+    mounted = {Path(each.mountpoint): each.fstype for each in psutil.disk_partitions(all=True)}
+    return next((mounted[place] for place in (resolved, *resolved.parents) if place in mounted), "")

@@ -1,0 +1,78 @@
+"""The plugins: each file asked what it is, and which of them are to run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toru.cli.discover import asker
+from toru.cli.doctor.finding import Finding, refused
+from toru.cli.doctor.settings import unknown_plugins
+from toru.config import Config
+from toru.errors import StartError
+from toru.supervise.registry import Decision
+
+
+async def look_at_plugins(reactor: Any, config: Config) -> list[Finding]:
+    """Runs every plugin with `--metadata`, as a start does."""
+    if not config.plugins.is_dir() or not os.access(config.plugins, os.R_OK | os.X_OK):
+        # Said of the folder already, or it is made at the start.
+        return [Finding("ok", "plugins", "there are none yet"), *unknown_plugins(config, ())]
+    try:
+        async with asker(reactor) as asking:
+            decision = await asking.read(config.plugins)
+    except StartError as error:
+        return [refused("plugins", error)]
+    return [
+        *_plugins(decision),
+        *_open_to_others(decision),
+        *_enabled(config.plugins / ".metadata" / "config.json"),
+        *unknown_plugins(config, decision.plugins),
+    ]
+
+
+def _plugins(decision: Decision) -> Iterator[Finding]:
+    if not decision.plugins and not decision.problems:
+        yield Finding("ok", "plugins", "there are none yet")
+    for id, found in decision.plugins.items():
+        yield Finding("ok", "plugins", f"{id} {found.metadata.version} ({found.path.name})")
+    for problem in decision.problems:
+        yield Finding("failure", "plugins", problem.error, f"mend or remove {problem.file}")
+
+
+def _open_to_others(decision: Decision) -> Iterator[Finding]:
+    for found in decision.plugins.values():
+        if found.path.stat().st_mode & 0o002:
+            yield Finding(
+                "failure",
+                "plugins",
+                f"everybody can write to {found.path.name}, and so have toru run what they like",
+                f"chmod o-w {found.path}",
+            )
+
+
+def _enabled(file: Path) -> Iterator[Finding]:
+    try:
+        known = json.loads(file.read_bytes())
+        plugins = known.get("plugins", {})
+        if not all(isinstance(on, bool) for on in plugins.values()):
+            raise ValueError("a plugin is neither true nor false")
+    except FileNotFoundError:
+        return
+    except PermissionError:
+        # Said of the file already.
+        return
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        yield Finding(
+            "failure",
+            "plugins",
+            f"{file} is broken ({error}): at the next start all plugins count as enabled",
+            "mend it while toru is stopped, or remove it",
+        )
+        return
+    for id, on in plugins.items():
+        if not on:
+            yield Finding("ok", "plugins", f"{id} is disabled")

@@ -1,0 +1,1 @@
+"""`toru plugin`: making, checking and installing plugins."""

@@ -1,0 +1,43 @@
+"""`toru plugin pack`: the file that is installed, made of the folder that its author works in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to put it (default: <id>.binary in FOLDER).",
+)  # fmt: skip
+def pack(folder: Path, output: Path | None) -> None:
+    """Make the .binary of the plugin in FOLDER, which is the current one unless given.
+
+    A plugin in Python (plugin.py) becomes one file that plain python3 runs, with toru's kit and what
+    requirements.txt names in it; one in Rust (Cargo.toml) or Go (go.mod) is compiled; a script for Node
+    (plugin.js) or a shell (plugin.sh) is taken as it is.
+    """
+    from tempfile import TemporaryDirectory
+
+    from toru.cli.failures import Failed
+    from toru.cli.output import busy, say
+    from toru.cli.plugin.asking import metadata_of
+    from toru.cli.plugin.building import build
+
+    folder = folder.absolute()
+    with TemporaryDirectory(prefix="toru-pack-") as scratch, busy(f"packing {folder.name} …"):
+        made = Path(scratch) / "plugin.binary"
+        build(folder, made)
+        metadata = metadata_of(made)
+        target = output or folder / f"{metadata.id}.binary"
+        fresh = target.with_name(f".{target.name}.new")
+        try:
+            fresh.write_bytes(made.read_bytes())
+            fresh.chmod(0o755)
+            fresh.rename(target)
+        except OSError as error:
+            raise Failed(f"{error.filename}: {error.strerror}") from error
+    say(f"packed {metadata.id} as {target} ({target.stat().st_size:,} bytes)")

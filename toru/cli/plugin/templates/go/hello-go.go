@@ -1,0 +1,1 @@
+../../../../../plugins/hello-go/hello-go.go

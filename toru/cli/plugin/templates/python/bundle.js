@@ -1,0 +1,1 @@
+../../../../../plugins/hello-go/view.js

@@ -1,0 +1,1 @@
+../../../../../../plugins/rust/hello/src/main.rs

@@ -1,0 +1,1 @@
+../../../../../plugins/hello-shell/hello-shell.sh

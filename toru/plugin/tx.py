@@ -1,0 +1,117 @@
+"""The engine of plugins that run on Twisted: handlers in the reactor's thread, all that waits in others."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any
+
+import txaio as _untyped
+from twisted.internet.defer import CancelledError, Deferred
+
+from toru.plugin.engine import END, Job, T, drive, following
+from toru.plugin.messages import Request
+from toru.plugin.threads import STACK_BYTES, Pool, ThreadEngine, start_thread
+
+# Half of its functions appear once it knows whose futures it is about.
+txaio: Any = _untyped
+txaio.use_twisted()
+
+
+class TwistedEngine(ThreadEngine):
+    """What handlers return, Deferred or not, is waited for in one of `threads` threads."""
+
+    cancelled: type[BaseException] = CancelledError
+
+    def __init__(self, threads: int, reactor: Any) -> None:
+        super().__init__(threads)
+        self._reactor = reactor
+        # Apart from those that wait for handlers: these may wait for what is done here.
+        self._beside = Pool(threads)
+
+    def run(self, main: Callable[[], Job[None]], stop: Callable[[], None]) -> None:
+        threading.stack_size(STACK_BYTES)
+        ended: Deferred[None] = txaio.create_future()
+        errors: list[BaseException] = []
+        asked: list[bool] = []
+
+        def work() -> None:
+            try:
+                drive(main())
+            except BaseException as error:
+                errors.append(error)
+            self._reactor.callFromThread(finish)
+
+        def finish() -> None:
+            txaio.resolve(ended, None)
+            if not asked:
+                self._reactor.stop()
+
+        def end() -> Deferred[None]:
+            asked.append(True)
+            stop()
+            return ended
+
+        self._reactor.callWhenRunning(start_thread, work)
+        # SIGTERM and Ctrl-C are the reactor's own affair, and stop it.
+        self._reactor.addSystemEventTrigger("before", "shutdown", end)
+        self._reactor.run()
+        if errors:
+            raise errors[0]
+
+    async def call(
+        self, request: Request | None, function: Callable[..., Any], *args: Any, **named: Any
+    ) -> Any:
+        done: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+
+        def start() -> None:
+            future = txaio.as_future(function, *args, **named)
+            if request is not None:
+                request._interrupt = partial(self._reactor.callFromThread, txaio.cancel, future)
+            txaio.add_callbacks(
+                future,
+                lambda result: done.put((result, None)),
+                lambda failure: done.put((None, failure.value)),
+            )
+
+        self._reactor.callFromThread(start)
+        result, error = done.get()
+        if request is not None:
+            request._interrupt = None
+        if error is not None:
+            raise error
+        return result
+
+    async def advance(self, request: Request | None, iterator: Any) -> Any:
+        if not hasattr(iterator, "__anext__"):
+            return await self.call(request, following, iterator)
+
+        async def step() -> Any:
+            return await iterator.__anext__()
+
+        try:
+            return await self.call(request, step)
+        except StopAsyncIteration:
+            return END
+
+    def awaitable(self, job: Job[T]) -> Job[T]:
+        async def waiting() -> T:
+            return await self.in_thread(drive, job)
+
+        return waiting()
+
+    def in_thread(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        future: Deferred[T] = txaio.create_future()
+
+        def work() -> None:
+            try:
+                result = function(*args)
+            except Exception as error:
+                self._reactor.callFromThread(txaio.reject, future, error)
+            else:
+                self._reactor.callFromThread(txaio.resolve, future, result)
+
+        self._beside.submit(work)
+        return future
