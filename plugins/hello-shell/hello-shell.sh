@@ -47,14 +47,16 @@ export function unmount(container) {
 
 # From a line of toru to a line of ours. What goes through `debug` is the plugin's log.
 ANSWERS='
-  # Bytes, as numbers, to characters; percent-encoded UTF-8 is made of them.
+  # Bytes, as numbers, to characters; percent-encoded UTF-8 is made of them. What is none becomes U+FFFD: a
+  # jq that has to write half a surrogate pair ends at once, and every request of its connection with it.
+  def low($place): (.[$place] // 128) % 64;
   def characters:
     if length == 0 then empty
     elif .[0] < 128 then .[0], (.[1:] | characters)
-    elif .[0] < 224 then .[0] % 32 * 64 + .[1] % 64, (.[2:] | characters)
-    elif .[0] < 240 then (.[0] % 16 * 64 + .[1] % 64) * 64 + .[2] % 64, (.[3:] | characters)
-    else ((.[0] % 8 * 64 + .[1] % 64) * 64 + .[2] % 64) * 64 + .[3] % 64, (.[4:] | characters)
-    end;
+    elif .[0] < 224 then .[0] % 32 * 64 + low(1), (.[2:] | characters)
+    elif .[0] < 240 then (.[0] % 16 * 64 + low(1)) * 64 + low(2), (.[3:] | characters)
+    else ((.[0] % 8 * 64 + low(1)) * 64 + low(2)) * 64 + low(3), (.[4:] | characters)
+    end | if . > 1114111 or . > 55295 and . < 57344 then 65533 else . end;
   def hex: ascii_downcase | explode | map(if . > 96 then . - 87 else . - 48 end) | .[0] * 16 + .[1];
   def decoded: gsub("\\+"; " ") | [scan("%[0-9A-Fa-f]{2}|[^%]+|%")
       | if test("^%..") then .[1:] | hex else explode[] end] | [characters] | implode;

@@ -2,25 +2,35 @@
 """A board that everybody sees change: WebSockets, a stream of events and uploads, with async handlers."""
 
 import asyncio
+import json
+from collections.abc import AsyncIterator
 
-from toru.plugin import AsyncWebSocket, Plugin, Request
+from toru.plugin import AsyncWebSocket, Plugin, Request, Response
 
 plugin = Plugin(id="live-board", name="Live board", version="1.0.0", icon="📡")
 readers: set[asyncio.Queue[str]] = set()
+BEHIND = 100
 
 
 def publish(text: str) -> None:
     for reader in readers:
+        if reader.full():  # Who reads slowly misses the oldest; to keep all of it would take all memory.
+            reader.get_nowait()
         reader.put_nowait(text)
 
 
-@plugin.get("/events")
+@plugin.get("/events", stream=True)
 async def events(request: Request):
-    reader: asyncio.Queue[str] = asyncio.Queue()
+    return Response(changes(), headers={"content-type": "text/event-stream"})
+
+
+async def changes() -> AsyncIterator[str]:
+    reader: asyncio.Queue[str] = asyncio.Queue(BEHIND)
     readers.add(reader)
     try:
         while True:
-            yield f"data: {await reader.get()}\n\n"
+            # As JSON: a line break in the text would end the event.
+            yield f"data: {json.dumps(await reader.get())}\n\n"
     finally:
         readers.discard(reader)
 
@@ -28,7 +38,8 @@ async def events(request: Request):
 @plugin.websocket("/board")
 async def board(socket: AsyncWebSocket):
     async for message in socket:
-        publish(f"{socket.request.user}: {message}")
+        text = message if isinstance(message, str) else message.decode(errors="replace")
+        publish(f"{socket.request.user}: {text}")
         await socket.send(f"{len(readers)} saw that")
 
 

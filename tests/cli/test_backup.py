@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from tests.integration.cores import Core, fresh_core
 from toru.cli.backup import with_nobody_else
 from toru.cli.failures import Failed
 from toru.config import load
+from toru.store import backups
 
 
 @pytest.fixture
@@ -151,6 +153,43 @@ def test_what_cannot_be_restored(core: Core, local: Cli) -> None:
         assert told in said
     assert database.read_bytes() == before
     assert [path.name for path in database.parent.glob("*toru.db.*")] == ["toru.db.lock"]
+
+
+def test_a_step_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a disk with an error: what is in the log of the database alone is there still."""
+    database, backup = tmp_path / "toru.db", tmp_path / "kept.db"
+    with closing(sqlite3.connect(database)) as using:
+        using.executescript("CREATE TABLE plugin_kv (key); PRAGMA journal_mode=WAL")
+        backup.write_bytes(database.read_bytes())
+        using.execute("INSERT INTO plugin_kv VALUES (x'61')")
+        using.commit()
+        for path in (database, Path(f"{database}-wal")):
+            shutil.copy(path, tmp_path / f"copy{path.name}")
+    for name in ("toru.db", "toru.db-wal"):
+        (tmp_path / f"copy{name}").rename(tmp_path / name)
+
+    def fail(path: Path) -> None:
+        raise OSError(5, "Input/output error", str(path))
+
+    monkeypatch.setattr(backups, "_check_backup", lambda backup: None)
+    monkeypatch.setattr(backups, "_sync", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        backups.put_back(backup, database, datetime.now(UTC), lambda part: None)
+    assert keys(database) == {"a"}
+
+
+def test_a_journal_that_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the old database's, and would be played back into the new one."""
+    database, backup = tmp_path / "toru.db", tmp_path / "kept.db"
+    for path in (database, backup):
+        with closing(sqlite3.connect(path)) as made:
+            made.execute("CREATE TABLE plugin_kv (key)")
+    journal = Path(f"{database}-journal")
+    journal.write_bytes(b"of the old one")
+    monkeypatch.setattr(backups, "_check_backup", lambda backup: None)
+    aside = backups.put_back(backup, database, datetime.now(UTC), lambda part: None)
+    assert not journal.exists()
+    assert Path(f"{aside}-journal").read_bytes() == b"of the old one"
 
 
 def test_what_cannot_be_backed_up(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -20,6 +21,7 @@ from tests.cli.test_unreachable import certificate
 from tests.http.fakes import in_reactor
 from tests.integration.cores import Core, source
 from tests.store.test_disk import disks, on_small_disk
+from toru.cli.doctor.command import _look
 from toru.cli.doctor.database import file_system
 from toru.cli.doctor.finding import Finding
 from toru.cli.doctor.folders import judge_disk, look_at_folders
@@ -164,6 +166,31 @@ def test_a_folder_that_cannot_be_written_to(config: Config, monkeypatch: pytest.
     [found] = trouble(look_at_folders(config))
     assert "cannot be written to: Permission denied; it belongs to" in found.text
     assert "--data" in found.mend
+
+
+@in_reactor
+async def test_what_may_not_even_be_looked_at(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by somebody else than the user who runs toru: the rest is looked at all the same."""
+    from twisted.internet import reactor
+
+    real = os.stat
+
+    def refuse(path: Any, **more: Any) -> os.stat_result:
+        if str(path).startswith((f"{config.data}/", f"{config.plugins}/", f"{config.logs}/", "/closed/")):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, **more)
+
+    closed = msgspec.structs.replace(
+        config,
+        plugins=config.plugins / "below",
+        data=config.data / "below",
+        logs=config.logs / "below",
+        database="sqlite:////closed/toru.db",
+        listen=("ssl:0:privateKey=/closed/key.pem:certKey=/closed/cert.pem",),
+    )
+    monkeypatch.setattr(os, "stat", refuse)
+    found = await _look(reactor, closed)
+    assert {each.subject for each in found} == {"folders", "disk", "clock", "ports", "database", "plugins"}
 
 
 def test_a_file_that_somebody_else_made(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

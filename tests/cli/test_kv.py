@@ -75,6 +75,41 @@ def test_a_file_that_cannot_be_imported(cli: Cli) -> None:
     assert "nothing was stored" in cli.run("kv", "import", "hello", "-", stdin="nonsense").failure(1)
 
 
+def test_a_key_that_comes_twice(cli: Cli) -> None:
+    """The last value counts, though several are stored at once."""
+    given = "".join(json.dumps({"key": f"twice/{n % 4}", "value": str(n)}) + "\n" for n in range(64))
+    assert cli.ok("kv", "import", "hello", "--json", stdin=given).json() == {"imported": 4}
+    stored = [entry["value"] for entry in cli.ok("kv", "export", "hello", "--prefix", "twice/").lines()]
+    assert stored == ["60", "61", "62", "63"]
+    cli.ok("kv", "delete", "hello", *(f"twice/{n}" for n in range(4)))
+
+
+def test_an_import_that_ends_in_the_middle(cli: Cli) -> None:
+    """It says how far it came."""
+    given = "".join(json.dumps({"key": f"some/{n}", "value": "x"}) + "\n" for n in range(40))
+    given += json.dumps({"key": "some/" + "k" * 512, "value": "x"})
+    assert "; of 41 keys " in cli.run("kv", "import", "hello", stdin=given).failure(1)
+    cli.ok("kv", "delete", "hello", *(f"some/{n}" for n in range(40)))
+
+
+def test_an_export_takes_its_name_once_it_is_whole(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    file.write_text("an earlier one\n")
+    cli.run("kv", "export", "absent", file).failure(5)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["an earlier one\n"]
+
+    assert cli.ok("kv", "export", "hello", file, "--json").json() == {"exported": 0}
+    assert [path.read_text() for path in tmp_path.iterdir()] == [""]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "there is no folder" in cli.run("kv", "export", "hello", tmp_path / "absent" / "out").failure(1)
+
+
+def test_an_export_into_what_has_no_name_of_its_own(cli: Cli) -> None:
+    cli.ok("kv", "set", "hello", "piped", "x")
+    assert cli.ok("kv", "export", "hello", "/dev/stdout").lines() == [{"key": "piped", "value": "x"}]
+    cli.ok("kv", "delete", "hello", "piped")
+
+
 def test_an_export_that_says_how_many(cli: Cli) -> None:
     ended = cli.run("kv", "export", "hello", "--json")
     assert ended.code == 2

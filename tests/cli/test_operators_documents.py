@@ -270,6 +270,9 @@ def test_the_backup_in_the_unit(core: Core) -> None:
         )
     [backup] = core.folder.glob("backup-*")
     assert re.fullmatch(r"backup-\w+\.db", backup.name)
+    failing = line.replace("toru.toml", "absent.toml")
+    assert subprocess.run(shlex.split(failing), cwd=core.folder, timeout=PATIENCE, check=False).returncode
+    assert list(core.folder.glob("backup-*")) == [backup], "one that fails took the last good one away"
 
 
 def test_socket_activation(tmp_path_factory: pytest.TempPathFactory) -> None:

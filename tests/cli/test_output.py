@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import time
 import unicodedata
 
 import pytest
 from hypothesis import given, strategies as st
 
-from toru.cli.output import clean, duration, moment, one_line, size
+from toru.cli.failures import Failed
+from toru.cli.output import busy, clean, duration, moment, one_line, size
+
+
+class Terminal(io.StringIO):
+    """Takes what is written for a person."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.mark.parametrize(
@@ -41,6 +51,27 @@ def test_nothing_of_a_terminal_is_left(text: str) -> None:
 
 def test_one_line() -> None:
     assert one_line("a\n\tb\x1b[2J ") == "a b"
+
+
+def test_a_failure_is_a_clean_line() -> None:
+    """What a plugin said at its end stands in some."""
+    assert Failed("exited:\n\x1b[31mno\x1b]0;title\x07 luck\x9b2J").message == "exited: no luck"
+
+
+def test_what_goes_on_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is no markup, even where it looks so."""
+    shown = Terminal()
+    monkeypatch.setattr("sys.stderr", shown)
+    monkeypatch.setattr("toru.cli.output.PATIENCE", 0.0)
+    with busy("packing [/red] …") as told:
+        deadline = time.monotonic() + 10
+        while "packing [/red]" not in shown.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told.update("packing [bold]x\x1b[2J …")
+        while "packing [bold]x" not in shown.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "packing [/red] …" in shown.getvalue()
+    assert "packing [bold]x …" in shown.getvalue()
 
 
 def test_figures() -> None:

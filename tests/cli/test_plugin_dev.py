@@ -55,7 +55,10 @@ class Session:
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    cli = Cli(tmp_path)
+    # Too deep for a socket.
+    folder = tmp_path / ("deeper-" * 12)
+    folder.mkdir()
+    cli = Cli(folder)
     cli.ok("plugin", "new", "mine", "--lang", "python")
     session = Session(cli, "mine")
     yield session

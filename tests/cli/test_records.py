@@ -79,6 +79,10 @@ def test_a_moment_that_is_none(cli: Cli) -> None:
     ended = cli.run("logs", "talker", "--since", "soon")
     assert ended.code == 2
     assert "10m" in ended.err
+    for early in ("999999d", "0001-01-01T00:00:00+14:00"):
+        ended = cli.run("logs", "talker", "--since", early)
+        assert ended.code == 2
+        assert "first year" in ended.err
 
 
 def test_escape_sequences(cli: Cli, core: Core) -> None:

@@ -80,3 +80,4 @@ def test_a_damaged_file(stranger: Cli) -> None:
 def test_a_bad_address(stranger: Cli) -> None:
     assert "http://127.0.0.1:3000" in stranger.run("status", "--url", "ftp://x").failure(1)
     assert "http://127.0.0.1:3000" in stranger.run("status", "--url", "http://x:99999").failure(1)
+    assert "http://127.0.0.1:3000" in stranger.run("status", "--url", "http://[::1").failure(1)

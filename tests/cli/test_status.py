@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
 
 from tests.cli.running import Cli
 from tests.integration.cores import Core, wait_for
+from toru.cli.follow import Message
+from toru.cli.status import _watch
 
 BROKEN = "print('no \\x1b[31mluck\\x1b[0m', file=sys.stderr); sys.exit(3)"
 
@@ -76,6 +82,34 @@ def test_watching_as_a_script(cli: Cli, core: Core) -> None:
     assert following.stop(signal.SIGINT) == 130
     assert following.out[:3] == ["hello: running", "hello: stopping", "hello: disabled"]
     assert following.err == ["toru: interrupted"]
+
+
+def test_watching_a_plugin_that_a_new_core_has_not_found_yet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A core answers before it has looked at its plugins: no reason to end. Others are not watched."""
+    hello = {"id": "hello", "state": "running", "problem": None}
+    answers: dict[str, list[Any]] = {"/api/plugins/hello": [hello], "/api/plugins": [[], []]}
+
+    class Asked:
+        async def get(self, path: str) -> Any:
+            return answers[path].pop(0)
+
+    async def follow(asked: Asked, path: str) -> AsyncIterator[Message]:
+        for _ in range(3):
+            yield Message(5, "message", "")
+        yield Message(None, "plugin", json.dumps(hello))
+        for id in ("other", "hello"):
+            removed = {"type": "removed", "plugin": id, "timestamp": "2026-01-31T12:00:00Z"}
+            yield Message(6, "message", json.dumps(removed))
+
+    monkeypatch.setattr("toru.cli.follow.follow", follow)
+    watching: Any = _watch(Asked(), ("hello",), False)  # type: ignore[arg-type]
+    with pytest.raises(StopIteration):
+        watching.send(None)
+    *states, removed = capsys.readouterr().out.splitlines()
+    assert states == ["hello: running", "hello: running"]
+    assert removed.startswith("hello: removed at ")
 
 
 def test_watching_with_json(cli: Cli, core: Core) -> None:

@@ -21,7 +21,7 @@ from tests.cli.running import Cli
 from tests.http.fakes import in_reactor
 from tests.integration.cores import wait_for
 from toru.cli.client import Core
-from toru.cli.credentials import Credential
+from toru.cli.credentials import Credential, Remembered
 from toru.cli.failures import Unreachable
 
 
@@ -194,3 +194,13 @@ def test_certificates(lone: Cli, name: str, days: int, trusted: bool, told: str 
 def test_a_connection_that_breaks_off(lone: Cli) -> None:
     with answering(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[") as place:
         assert "broke off" in lone.run("status", "--url", place).failure(3)
+
+
+def test_signing_out_of_a_core_that_is_gone(lone: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    Remembered({"XDG_CONFIG_HOME": str(lone.folder / "config")}).put(url, Credential(cookie="toru_session=x"))
+    ended = lone.run("logout")
+    assert (ended.code, ended.out) == (0, f"signed out at {url}\n")
+    assert ended.err.endswith("; the session there ends by itself within 7 days\n")
+    assert not Remembered({"XDG_CONFIG_HOME": str(lone.folder / "config")}).get(url).cookie

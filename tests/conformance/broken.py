@@ -48,6 +48,7 @@ BROKEN = [
     _field("route", "sample", "must start with `/`"),
     _field("protocol", 2, 'must be the string "1" or "2"'),
     _field("capabilities", "ping", "must be a list"),
+    _field("capabilities", 5, "must be a list"),
     _field("concurrency", 0, "must be a whole number"),
     Sample("field-misspelt", "METADATA['capabilites'] = []", "fields", "close to `capabilities`", "warning"),
     Sample("capability-unknown", "METADATA['capabilities'] = ['fly']", "fields", "'fly'", "warning"),
@@ -325,6 +326,14 @@ def spin():
         "not 'check-",
     ),
     Sample(
+        "pongs-twice",
+        "METADATA['capabilities'] = ['ping']\ndef ping(file, message):\n"
+        "  pong = {'type': 'lifecycle', 'request_id': message['request_id'], 'payload': {'action': 'pong'}}\n"
+        "  file.write((json.dumps(pong).encode() + b'\\n') * 2); file.flush()",
+        "ping",
+        "several `pong`",
+    ),
+    Sample(
         "dies-of-cancel",
         "METADATA['capabilities'] = ['cancel']\n"
         "def unknown(file, message):\n  if message['type'] == 'cancel': os._exit(1)",
@@ -387,6 +396,21 @@ def spin():
         "def respond(payload): return {'status': 200, 'body': json.dumps(dict(os.environ))}",
         "secrets",
         "stands in an answer",
+    ),
+    Sample(
+        "logs-token",
+        "def take(file, message):\n"
+        "  send(file, type='log', payload={'level': 'debug', 'message': 'got', 'fields': message['payload']})\n"
+        "  if message['type'] == 'http': answer(file, message)\n"
+        "  elif message['payload'].get('action') == 'shutdown': shutdown()",
+        "secrets",
+        "its log has its token",
+    ),
+    Sample(
+        "appends-token",
+        "if PATH:\n  with open(os.environ['TORU_LOG_PATH'], 'a') as log: print(dict(os.environ), file=log)",
+        "secrets",
+        "its log has its token",
     ),
     Sample(
         "tired",

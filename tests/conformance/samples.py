@@ -236,8 +236,58 @@ def respond(payload):
     return {"status": 200, "headers": {"set-cookie": ["a=1", "b=2"]}, "body": payload["body"],
             "body_encoding": payload["body_encoding"]}
 """,
+    # Requests at once may come to it in any order, and its page is what the last one left.
+    "lines-keeps-a-note": """
+NOTE = {"body": "", "body_encoding": "utf-8"}
+def respond(payload):
+    if payload["body"]:
+        NOTE.update(body=payload["body"], body_encoding=payload["body_encoding"])
+    return {"status": 200, "headers": {}, **NOTE}
+def serve(connection):
+    file = connection.makefile("rwb")
+    while data := connection.recv(2**20):
+        while not data.endswith(b"\\n"):
+            more = connection.recv(2**20)
+            if not more:
+                return
+            data += more
+        for line in reversed(data.splitlines()):
+            take(file, json.loads(line))
+""",
+    "lines-says-that-it-gave-up": """
+METADATA["capabilities"] = ["cancel"]
+def serve(connection):
+    file, lock, asked = connection.makefile("rwb"), threading.Lock(), {}
+    def finish(id):
+        with lock:
+            message = asked.pop(id, None)
+            if message:
+                answer(file, message)
+    for line in file:
+        message = json.loads(line)
+        id = message.get("request_id")
+        if message["type"] == "cancel":
+            with lock:
+                if asked.pop(id, None):
+                    send(file, type="log", payload={"level": "info", "message": "gave up"})
+                    send(file, type="error", request_id=id, payload={"message": "cancelled"})
+        elif message["type"] == "http":
+            slow = message["payload"]["path"] == "/" and message["payload"]["method"] == "GET"
+            with lock:
+                asked[id] = message
+            threading.Timer(0.35 if slow else 0, finish, [id]).start()
+        else:
+            take(file, message)
+""",
     "lines-ping-and-cancel": "METADATA['capabilities'] = ['ping', 'cancel']",
     "streamed": STREAMED,
+    "streamed-logs": STREAMED
+    + """
+silent = take
+def take(file, message):
+    send(file, type="log", payload={"level": "debug", "message": "a line"})
+    silent(file, message)
+""",
     "streamed-answers-whole": STREAMED
     + """
 def answer(file, message):

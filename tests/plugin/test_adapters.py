@@ -263,7 +263,8 @@ def test_errors_of_the_application(peer: Peer, plugin: Running) -> None:
     peer.begin("2", "/fail")
     assert peer.answer()[:2] == ("2", 500)
     with plugin.connect() as other:
-        other.begin("3", "/fail-late")
+        # With no part behind it: the plugin may have closed the connection by then.
+        other.begin("3", "/fail-late", final=False)
         while (message := other.heard()) is not None:
             assert not message["payload"].get("final")
     plugin.said("GET /fail-late was broken off: LookupError: late")
@@ -406,3 +407,44 @@ def test_a_wsgi_application_that_does_what_it_may() -> None:
         assert reply.headers == {"x-odd": ["1", "2"]}
         assert client.get("/never").status == 500
         assert "without calling start_response" in client.logs[-1].message
+
+
+BARE = """
+import asyncio
+import sys
+from toru.plugin import Plugin
+
+async def app(scope, receive, send):
+    if scope["path"] == "/leave":
+        sys.exit(3)
+    body, more = b"", True
+    while more:
+        try:
+            event = await asyncio.wait_for(receive(), 0.05)
+        except TimeoutError:
+            print("still patient", flush=True)
+        else:
+            body, more = body + event["body"], event["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"%d" % len(body)})
+
+Plugin(id="bare", name="Bare", version="1").asgi(app).run()
+"""
+
+
+def test_an_application_that_wants_to_exit_has_failed(tmp_path: Path) -> None:
+    with running(tmp_path, BARE) as plugin, plugin.connect() as peer:
+        peer.ask("1", "/leave")
+        assert peer.answer()[:2] == ("1", 500)
+        assert "SystemExit(3)" in plugin.said("GET /leave failed")["message"]
+        peer.ask("2", "/")
+        assert peer.answer() == ("2", 200, b"0")
+
+
+def test_what_an_application_waits_for_too_briefly_is_not_lost(tmp_path: Path) -> None:
+    with running(tmp_path, BARE) as plugin, plugin.connect() as peer:
+        peer.begin("1", "/", "POST", b"x" * 1000, final=False)
+        peer.send("body", "1", {"length": 300_000, "final": True}, b"x" * 1000)
+        plugin.said("still patient")
+        peer.socket.sendall(b"x" * 299_000)
+        assert peer.answer() == ("1", 200, b"301000")

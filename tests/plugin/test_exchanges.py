@@ -90,6 +90,11 @@ async def sleep(request):
         plugin.log.info("woken")
         raise
 
+@plugin.get("/thread")
+async def thread(request):
+    plugin.log.info("in a thread")
+    await asyncio.to_thread(threading.Event().wait)
+
 @plugin.get("/fail-inside")
 async def fail_inside(request):
     raise asyncio.CancelledError
@@ -418,11 +423,18 @@ def test_what_does_not_end_is_left_behind(tmp_path: Path, kind: str) -> None:
         plugin.said("waiting for a")
         peer.send("lifecycle", None, {"action": "shutdown", "grace_seconds": 0.2})
 
-        if kind == "twisted":
-            # The reactor waits for its threads, whatever it is told; toru kills what is left.
-            plugin.said("finished")
-        else:
-            assert plugin.ended() == 0
+        assert plugin.ended() == 0
+        assert plugin.logs[-1]["message"] == "finished"
+
+
+def test_threads_of_a_handler_s_own_are_not_waited_for(tmp_path: Path) -> None:
+    with running(tmp_path, ASYNC) as plugin, plugin.connect() as peer:
+        peer.ask("1", "/thread")
+        plugin.said("in a thread")
+        peer.send("lifecycle", None, {"action": "shutdown", "grace_seconds": 0.4})
+
+        assert plugin.ended() == 0
+        assert plugin.logs[-1]["message"] == "finished"
 
 
 @pytest.mark.parametrize("kind", ["plain", "async"])

@@ -176,6 +176,15 @@ def test_long_texts_lose_their_middle(capsys: pytest.CaptureFixture[str]) -> Non
     assert "84,008 characters left out" in error
 
 
+def test_fields_that_json_cannot_say_are_written_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    circle: list[object] = []
+    circle.append(circle)
+    for value in ({(1, 2): 3}, circle, float("nan")):
+        Log().info("odd", value=value)
+        record = json.loads(capsys.readouterr().out)
+        assert record == {"level": "info", "message": "odd", "value": str(value)}
+
+
 def test_a_failure_has_its_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         try:

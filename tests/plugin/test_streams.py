@@ -175,6 +175,26 @@ async def flood(socket):
     finally:
         plugin.log.info("flood is over")
 
+@plugin.websocket("/patient")
+async def patient(socket):
+    await socket.accept()
+    while True:
+        try:
+            message = await asyncio.wait_for(socket.receive(), 0.05)
+        except TimeoutError:
+            plugin.log.info("still patient")
+        else:
+            await socket.send(str(len(message)))
+
+@plugin.websocket("/hasty")
+async def hasty(socket):
+    await socket.accept()
+    try:
+        await asyncio.wait_for(socket.send(b"x" * 2**22), 0.05)
+    except TimeoutError:
+        plugin.log.info("too slow")
+    await socket.send("next")
+
 @plugin.get("/quiet", stream=True)
 async def quiet(request):
     plugin.log.info("quiet")
@@ -225,6 +245,11 @@ async def talk(socket):
     async for message in socket:
         await socket.send(message)
         await deferLater(reactor, 0, reactor.seconds)
+
+@plugin.websocket("/plain")
+def blocking_talk(socket):
+    for message in socket:
+        socket.send(message)
 
 plugin.run(reactor)
 """
@@ -547,3 +572,41 @@ def test_streams_on_twisted(tmp_path: Path) -> None:
         assert said(peer)["data"] == b"hi"
         peer.send("websocket", "w", {"action": "close", "code": 1000, "reason": ""})
         assert said(peer)["action"] == "close"
+
+
+@pytest.mark.parametrize("plugin", ["async"], indirect=True)
+def test_a_message_that_was_waited_for_too_briefly_is_not_lost(peer: Peer, plugin: Running) -> None:
+    assert open_socket(peer, "/patient")["action"] == "accept"
+    payload = {"action": "message", "length": 300_000, "kind": "binary"}
+    peer.send("websocket", "w", payload, b"x" * 1000)
+    plugin.said("still patient")
+    peer.socket.sendall(b"x" * 299_000)
+    assert said(peer)["data"] == b"300000"
+    say(peer, "bye")
+    assert said(peer)["data"] == b"3"
+
+
+@pytest.mark.parametrize("plugin", ["async"], indirect=True)
+def test_a_message_that_is_given_up_is_sent_all_the_same(peer: Peer, plugin: Running) -> None:
+    assert open_socket(peer, "/hasty")["action"] == "accept"
+    plugin.said("too slow")
+    assert said(peer)["data"] == b"x" * 2**22
+    assert said(peer)["data"] == b"next"
+
+
+def test_any_number_of_websockets_on_twisted(tmp_path: Path) -> None:
+    source = TWISTED.replace('version="1"', 'version="1", concurrency=1')
+    with running(tmp_path, source) as plugin, plugin.connect() as one, plugin.connect() as other:
+        for peer in (one, other):
+            assert open_socket(peer, "/echo")["action"] == "accept"
+        for peer in (other, one):
+            say(peer, "hi")
+            assert said(peer)["data"] == b"hi"
+
+
+def test_what_would_block_the_reactor_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, TWISTED) as plugin, plugin.connect() as peer:
+        assert open_socket(peer, "/plain")["status"] == 500
+        assert "await it in an `async` handler" in plugin.said("GET /plain failed")["message"]
+        peer.begin("1", "/numbers")
+        assert peer.streamed() == (200, b"012")

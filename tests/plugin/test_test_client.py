@@ -14,7 +14,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThread
 
-from toru.plugin import AsyncWebSocket, HTTPError, Plugin, Request, Response, WebSocket, WebSocketClosed
+from toru.plugin import (
+    AsyncWebSocket,
+    HTTPError,
+    KVConflict,
+    Plugin,
+    Request,
+    Response,
+    WebSocket,
+    WebSocketClosed,
+)
 from toru.plugin.testing import TestClient, WebSocketRefused
 
 
@@ -295,6 +304,55 @@ def test_a_plain_plugin_does_not_wait_for_what_has_to_be_awaited() -> None:
         assert "write it with `async def`" in client.logs[-1].message
         assert client.get("/iterator").status == 500
         assert "write it with `async def`" in client.logs[-1].message
+
+
+def test_a_message_that_was_waited_for_too_briefly_is_not_lost() -> None:
+    plugin = make()
+
+    @plugin.websocket("/")
+    async def talk(socket: AsyncWebSocket) -> None:
+        await socket.accept()
+        try:
+            await asyncio.wait_for(socket.receive(), 0.01)
+        except TimeoutError:
+            await socket.send("nothing yet")
+        await socket.send(await socket.receive())
+
+    with TestClient(plugin) as client, client.websocket("/") as socket:
+        assert socket.receive() == "nothing yet"
+        socket.send("late")
+        assert socket.receive() == "late"
+
+
+def test_of_those_who_expect_the_same_value_one_stores() -> None:
+    class Slow(str):
+        """So that the others come in between."""
+
+        __hash__ = str.__hash__
+
+        def __ne__(self, other: object) -> bool:
+            threading.Event().wait(0.02)
+            return str(self) != other
+
+    plugin = make()
+    outcomes: list[str] = []
+
+    def store(value: str) -> None:
+        try:
+            plugin.kv.set("turn", value, expect=Slow("nobody"))
+        except KVConflict:
+            outcomes.append("too late")
+        else:
+            outcomes.append(value)
+
+    with TestClient(plugin) as client:
+        client.kv["turn"] = "nobody"
+        threads = [threading.Thread(target=store, args=(value,)) for value in ("a", "b")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == sorted([client.kv["turn"], "too late"])
 
 
 async def _on_twisted() -> None:

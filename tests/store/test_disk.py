@@ -17,7 +17,7 @@ import pytest
 
 from tests.store import keeper
 
-KILLS = 20
+KILLS = 10
 
 
 def test_killed_at_random_moments(url: str, tmp_path: Path) -> None:

@@ -87,13 +87,14 @@ def run(story: Callable[[Any], Coroutine[Deferred[Any], Any, T]]) -> T:
 
 def normalised(url: str) -> str:
     """Where toru is, without a path; `/api` at its end is what documents write. Raises Failed."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    refused = Failed(f"{url!r} is no address of a toru; write it like http://127.0.0.1:3000")
     try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        usable = False
+        raise refused from None
     if not usable or parts.path.rstrip("/") not in ("", "/api") or parts.query or parts.username:
-        raise Failed(f"{url!r} is no address of a toru; write it like http://127.0.0.1:3000")
+        raise refused
     return f"{parts.scheme}://{parts.netloc}"
 
 

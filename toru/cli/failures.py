@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
 import click
+
+from toru.cli.output import one_line
 
 # For commands that did their work, and have found what is not as it should be. 2 is click's own.
 FAILED: Final = 1
@@ -17,7 +20,8 @@ class Failed(click.ClickException):
     """A failure that a person is told of in one line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        # What a plugin or a core wrote stands in it at times.
+        super().__init__(one_line(message))
 
     def show(self, file: IO[str] | None = None) -> None:
         """Written as twistd's own failures are: the program, and what went wrong."""
@@ -63,6 +67,9 @@ def told_as_failure() -> Iterator[None]:
         yield
     except StartError as error:
         raise Failed(str(error).removeprefix("toru: ")) from error
+    except shutil.Error as error:
+        source, _, why = error.args[0][0]
+        raise Failed(f"{source}: {why}") from error
     except OSError as error:
         if error.filename is None:
             raise

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -113,22 +116,22 @@ def list_(url: str | None, id: str, prefix: str, as_json: bool) -> None:
 @kv.command()
 @core_options
 @_ID
-@click.argument("file", type=click.File("w", encoding="utf-8", lazy=True), default="-")
+@click.argument("file", type=click.Path(allow_dash=True, dir_okay=False), default="-")
 @click.option("--prefix", default="", help="Only keys that begin so.")
 @as_json
-def export(url: str | None, id: str, file: IO[str], prefix: str, as_json: bool) -> None:
-    """Write all keys and values to FILE, or to standard output.
+def export(url: str | None, id: str, file: str, prefix: str, as_json: bool) -> None:
+    """Write all keys and values to FILE, for this user alone, or to standard output.
 
-    Each is a line of JSON, {"key": …, "value": …}. What changes meanwhile may be in it or not, and when a
+    Each is a line of JSON, {"key": …, "value": …}. A FILE that is there is replaced once all is written. What changes meanwhile may be in it or not, and when a
     value is to be forgotten is not told. With --json, which needs a FILE, the count is printed.
     """
     from toru.cli.client import run
     from toru.cli.output import print_json
 
-    if as_json and file.name == "-":
+    if as_json and file == "-":
         raise click.UsageError("--json needs a FILE: standard output is where the values go")
 
-    async def story(reactor: Any) -> int:
+    async def story(reactor: Any, file: IO[str]) -> int:
         asked = core(url, reactor=reactor)
         count = 0
         batch: list[str] = []
@@ -139,10 +142,11 @@ def export(url: str | None, id: str, file: IO[str], prefix: str, as_json: bool) 
                 batch = []
         return count + await _write(asked, id, batch, file)
 
+    from toru.cli.failures import told_as_failure
     from toru.cli.output import busy
 
-    with busy(f"exporting what {id} stores …"):
-        count = run(story)
+    with told_as_failure(), busy(f"exporting what {id} stores …"), _written(file) as opened:
+        count = run(lambda reactor: story(reactor, opened))
     if as_json:
         print_json({"exported": count})
 
@@ -158,49 +162,71 @@ def import_(url: str | None, id: str, file: IO[str], as_json: bool) -> None:
     Keys that are there already get the value from the file, others stay. All of the file is looked at before
     anything is stored.
     """
-    from toru.cli.output import print_json, say
+    from toru.cli.failures import Failed
+    from toru.cli.output import one_line, print_json, say
 
-    entries = list(_entries(file))
-    _calls(url, id, [{"action": "set", **entry} for entry in entries], f"importing {len(entries)} keys …")
+    # Of a key that comes several times it is the last value, whichever call is answered first.
+    entries = dict(_entries(file))
+    calls = [{"action": "set", "key": key, "value": value} for key, value in entries.items()]
+    answers: dict[int, dict[str, Any]] = {}
+    try:
+        _calls(url, id, calls, f"importing {len(calls)} keys …", answers)
+    except Failed as failure:
+        if not answers:
+            raise
+        far = f"of {len(calls)} keys {len(answers)} or a few more are stored"
+        raise type(failure)(f"{failure.message}; {far}") from failure
     if as_json:
-        print_json({"imported": len(entries)})
+        print_json({"imported": len(calls)})
     else:
-        say(f"imported {len(entries)} keys into what {id} stores")
+        say(f"imported {len(calls)} keys into what {one_line(id)} stores")
 
 
 def _calls(
-    url: str | None, id: str, calls: list[dict[str, Any]], what: str = "asking …"
+    url: str | None,
+    id: str,
+    calls: list[dict[str, Any]],
+    what: str = "asking …",
+    answers: dict[int, dict[str, Any]] | None = None,
 ) -> list[dict[str, Any]]:
-    """The answers to these calls, in their order. Raises Failed with the first that fails."""
+    """The answers to these calls, in their order. Raises Failed with the first that fails.
+
+    `answers` is filled as they come, by the number of the call.
+    """
     from toru.cli.client import run
     from toru.cli.output import busy
 
     async def story(reactor: Any) -> list[dict[str, Any]]:
-        return await _together(core(url, reactor=reactor), id, calls)
+        return await _together(core(url, reactor=reactor), id, calls, answers)
 
     with busy(what):
         return run(story)
 
 
-async def _together(asked: Core, id: str, calls: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+async def _together(
+    asked: Core,
+    id: str,
+    calls: Iterable[dict[str, Any]],
+    answers: dict[int, dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
     from twisted.internet.defer import Deferred, FirstError, gatherResults
 
     from toru.cli.client import segment
 
     path = f"/api/plugins/{segment(id)}/kv"
     waiting = list(enumerate(calls))[::-1]
-    answers: dict[int, dict[str, Any]] = {}
+    came = {} if answers is None else answers
 
     async def worker() -> None:
         while waiting:
             number, call = waiting.pop()
-            answers[number] = await asked.call("POST", path, call)
+            came[number] = await asked.call("POST", path, call)
 
     try:
         await gatherResults([Deferred.fromCoroutine(worker()) for _ in range(_TOGETHER)], consumeErrors=True)
     except FirstError as failed:
         failed.subFailure.raiseException()
-    return [answers[number] for number in sorted(answers)]
+    return [came[number] for number in sorted(came)]
 
 
 async def _keys(asked: Core, id: str, prefix: str) -> AsyncIterator[str]:
@@ -228,7 +254,39 @@ async def _write(asked: Core, id: str, keys: list[str], file: IO[str]) -> int:
     return count
 
 
-def _entries(file: IO[str]) -> Iterator[dict[str, str]]:
+@contextmanager
+def _written(file: str) -> Iterator[IO[str]]:
+    """What is to be `file`, for this user alone; what was there stays until all is written. Raises OSError."""
+    if file == "-":
+        with click.open_file("-", "w", encoding="utf-8") as opened:
+            yield opened
+        return
+    from toru.cli.failures import Failed
+
+    # Through a link, to what is linked.
+    path = os.path.realpath(file)
+    if os.path.exists(file) and not os.path.isfile(path):
+        # A pipe or a device can only be written to.
+        with open(file, "w", encoding="utf-8") as opened:
+            yield opened
+        return
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise Failed(f"there is no folder {folder}")
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as opened:
+            yield opened
+            opened.flush()
+            os.fsync(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def _entries(file: IO[str]) -> Iterator[tuple[str, str]]:
     from toru.cli.failures import Failed
 
     try:
@@ -238,13 +296,13 @@ def _entries(file: IO[str]) -> Iterator[dict[str, str]]:
             try:
                 entry = json.loads(line)
                 usable = isinstance(entry["key"], str) and isinstance(entry["value"], str)
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 usable = False
             if not usable:
                 raise Failed(
                     f'line {number} of {file.name} is not {{"key": "…", "value": "…"}}; nothing was stored'
                 )
-            yield {"key": entry["key"], "value": entry["value"]}
+            yield entry["key"], entry["value"]
     except UnicodeDecodeError:
         raise Failed(f"{file.name} is not UTF-8; nothing was stored") from None
 

@@ -21,7 +21,10 @@ def ask_secret(prompt: str, *, confirm: bool = False) -> str:
     if sys.stdin.isatty():
         answer: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         return answer
-    line = sys.stdin.readline()
+    try:
+        line = sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise Failed(f"{prompt.lower()}: what standard input holds is not UTF-8") from None
     secret = line.rstrip("\r\n")
     if not secret:
         raise Failed(f"{prompt.lower()}: there is none on standard input")
@@ -71,13 +74,17 @@ def logout(url: str | None, as_json: bool) -> None:
     """End the session, and forget what `toru login` kept."""
     from toru.cli.client import run
     from toru.cli.credentials import Remembered
-    from toru.cli.output import print_json, say
+    from toru.cli.failures import Unreachable
+    from toru.cli.output import print_json, say, warn
 
     async def story(reactor: Any) -> str:
         asked = core(url, reactor=reactor)
         asked.credential = Remembered(os.environ).get(asked.url)
-        if asked.credential.cookie is not None:
-            await asked.call("POST", "/api/auth/logout")
+        try:
+            if asked.credential.cookie is not None:
+                await asked.call("POST", "/api/auth/logout")
+        except Unreachable as unreachable:
+            warn(f"{unreachable.message}; the session there ends by itself within 7 days")
         return asked.url
 
     place = run(story)

@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 # Seconds after which a person wants to know that something is still going on.
 PATIENCE = 1.0
@@ -160,13 +161,19 @@ class Busy:
         """Say this from now on."""
         self.text = text
         if self._status is not None:
-            self._status.update(text)
+            self._status.update(self._shown())
 
     def _show(self) -> None:
         from rich.status import Status
 
-        self._status = Status(self.text, console=console(err=True))
+        self._status = Status(self._shown(), console=console(err=True))
         self._status.start()
+
+    def _shown(self) -> Text:
+        from rich.text import Text
+
+        # As it is: in what is no Text, rich looks for markup.
+        return Text(one_line(self.text))
 
     def _hide(self) -> None:
         if self._status is not None:

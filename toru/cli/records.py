@@ -31,16 +31,16 @@ class Moment(click.ParamType[str]):
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """As RFC 3339 in UTC."""
-        if ago := _AGO.fullmatch(value):
-            then = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        else:
-            try:
-                then = datetime.fromisoformat(value)
-            except ValueError:
-                self.fail(
-                    "write it like 10m, 2h, 3d, 2026-01-31, or 2026-01-31T12:00:00Z", parameter, context
-                )
-        return then.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        try:
+            if ago := _AGO.fullmatch(value):
+                then = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            else:
+                then = datetime.fromisoformat(value).astimezone(UTC)
+        except ValueError:
+            self.fail("write it like 10m, 2h, 3d, 2026-01-31, or 2026-01-31T12:00:00Z", parameter, context)
+        except OverflowError:
+            self.fail("that is before the first year that can be counted", parameter, context)
+        return then.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @click.command()

@@ -99,7 +99,8 @@ async def _watch(asked: Core, ids: tuple[str, ...], as_json: bool) -> None:
     from toru.cli.follow import follow
     from toru.cli.output import clean, console, moment, print_json, say
 
-    plugins = {plugin["id"]: plugin for plugin in await _plugins(asked, ids)}
+    plugins: dict[str, dict[str, Any]] = {}
+    begun = False
     live = (
         Live(console=console(), auto_refresh=False, screen=False)
         if sys.stdout.isatty() and not as_json
@@ -133,23 +134,32 @@ async def _watch(asked: Core, ids: tuple[str, ...], as_json: bool) -> None:
                 show([value])
             elif live is not None:
                 show([])
-        elif value.get("type") == "removed" and plugins.pop(value["plugin"], None) and live is not None:
-            show([])
-        elif value.get("type") == "removed" and not as_json and live is None:
-            say(f"{clean(value['plugin'])}: removed at {moment(value['timestamp'])}")
+        elif value.get("type") == "removed" and plugins.pop(value["plugin"], None):
+            if live is not None:
+                show([])
+            elif not as_json:
+                say(f"{clean(value['plugin'])}: removed at {moment(value['timestamp'])}")
 
     if live is not None:
         live.start()
     try:
-        show(list(plugins.values()))
         async for message in follow(asked, "/api/events/stream"):
             if message.data:
                 told(message)
             else:
                 # The beginning, and each time that the connection was lost: what happened meanwhile shows here.
-                before = {id: plugin["state"] for id, plugin in plugins.items()}
-                plugins = {plugin["id"]: plugin for plugin in await _plugins(asked, ids)}
-                show([each for id, each in plugins.items() if before.get(id) != each["state"]])
+                before = {id: (plugin["state"], plugin.get("pid")) for id, plugin in plugins.items()}
+                # One that a core which just started has not found yet is told of when it is; at first it is wrong.
+                found = await _plugins(asked, () if begun else ids)
+                begun = True
+                plugins = {each["id"]: each for each in found if not ids or each["id"] in ids}
+                show(
+                    [
+                        each
+                        for id, each in plugins.items()
+                        if before.get(id) != (each["state"], each.get("pid"))
+                    ]
+                )
     finally:
         if live is not None:
             live.stop()

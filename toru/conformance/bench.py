@@ -61,10 +61,15 @@ def request(
     return HttpRequest(method, path, headers, body)
 
 
+def answers_in(wire: Wire) -> list[Answer | Refusal | Nonsense]:
+    """What came there and answers something; what a plugin logs comes between."""
+    return [each for each in wire.messages if isinstance(each, (Answer, Refusal, Nonsense))]
+
+
 class Bench:
     """The plugin. What earlier checks found out is in `printed` (by `--metadata`), `metadata` and `framing`.
 
-    `slowest` is the longest wait for an answer so far, in seconds.
+    `slowest` is the longest wait for an answer so far, in seconds; `logged_token`: its token was in a `log` message.
     """
 
     def __init__(self, path: Path, sandbox: Sandbox, patience: Patience) -> None:
@@ -77,6 +82,7 @@ class Bench:
         self.slowest = 0.0
         self.unknown: set[str] = set()
         self.answers: list[bytes] = []
+        self.logged_token = False
         self.processes: list[Process] = []
         self._process: Process | None = None
         self._wires: list[Wire] = []
@@ -331,6 +337,8 @@ class Bench:
         while wire.messages:
             message = wire.messages.pop(0)
             if isinstance(message, Log):
+                told = f"{message.message} {message.fields or ''}"
+                self.logged_token = self.logged_token or self.sandbox.token in told
                 continue
             if not isinstance(message, (Answer, Refusal, Nonsense, Pong)):
                 self.unknown.add(message.type)

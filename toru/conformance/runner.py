@@ -55,9 +55,19 @@ def _one(check: Check, bench: Bench) -> list[Finding]:
         if ended := bench.trouble():
             findings.append(failed(ended, "after an exchange, go on reading from the same connection"))
     except Trouble as trouble:
-        ended = bench.trouble(_DYING_SECONDS)
+        try:
+            ended = bench.trouble(_DYING_SECONDS)
+        except Trouble as more:
+            ended = more.detail
         told = f"{trouble.detail}; {ended}" if ended and ended not in trouble.detail else trouble.detail
         findings = [failed(told, trouble.mend)]
+    except Exception as error:
+        # The report of the others is worth more than where this one ended.
+        findings = [
+            failed(
+                f"this check broke: {error!r}", "that says little of the plugin; report it to toru's authors"
+            )
+        ]
     if any(finding.outcome == "failed" for finding in findings):
         # Nothing that it broke in itself is held against it again.
         bench.forget()

@@ -27,6 +27,9 @@ _PIPES_SECONDS = 0.2
 # How long what a process started may take to follow it.
 _FOLLOW_SECONDS = 0.5
 _TAIL_BYTES = 4096
+_LOG = "plugin.log"
+# More of a log is not looked through.
+_LOG_BYTES = 16 * 2**20
 INSTANCE_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -195,10 +198,19 @@ class Sandbox:
             "TORU_PLUGIN_ID": plugin_id,
             "TORU_PLUGIN_SOCKET": os.fspath(folder / "plugin.sock"),
             "TORU_INSTANCE_ID": INSTANCE_ID,
-            "TORU_LOG_PATH": os.fspath(folder / "plugin.log"),
+            "TORU_LOG_PATH": os.fspath(folder / _LOG),
             "TORU_API_URL": self._storage.url,
             "TORU_PLUGIN_TOKEN": self.token,
         }
+
+    def log_has_token(self, process: Process) -> bool:
+        """Whether what the process appended to TORU_LOG_PATH has the token in it."""
+        path = process.folder / _LOG
+        # A pipe in its place would have nobody at its other end.
+        if not path.is_file():
+            return False
+        with path.open("rb") as log:
+            return self.token.encode() in log.read(_LOG_BYTES)
 
     def _start(self, command: list[str], folder: Path, added: dict[str, str]) -> Process:
         environment = {**clean_environment(os.environ), "TMPDIR": os.fspath(folder), **added}

@@ -122,8 +122,19 @@ class AsyncioEngine:
 
         self.spawn(accept())
 
-    def receive(self, connection: socket) -> Coroutine[Any, Any, bytes]:
-        return self.loop.sock_recv(connection, _READ_BYTES)
+    async def receive(self, connection: socket) -> bytes:
+        # Not the loop's own, which loses what it has just read where it is cancelled in that moment.
+        while True:
+            try:
+                return connection.recv(_READ_BYTES)
+            except (BlockingIOError, InterruptedError):
+                pass
+            number, readable = connection.fileno(), self.loop.create_future()
+            self.loop.add_reader(number, _tell, readable)
+            try:
+                await readable
+            finally:
+                self.loop.remove_reader(number)
 
     def send(self, connection: socket, data: bytes) -> Coroutine[Any, Any, None]:
         return self.loop.sock_sendall(connection, data)
@@ -176,6 +187,9 @@ class AsyncioEngine:
         finally:
             request._interrupt = None
 
+    async def finished(self, job: Job[T]) -> T:
+        return await asyncio.shield(self.loop.create_task(job))
+
     async def block(self, function: Callable[..., T], *args: Any) -> T:
         return await self.in_thread(function, *args)
 
@@ -219,6 +233,11 @@ class AsyncioEngine:
 
         with suppress(RuntimeError):  # where the loop has ended
             self.loop.call_soon_threadsafe(settle)
+
+
+def _tell(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 class _Flag:

@@ -114,13 +114,21 @@ class _Lifespan:
             raise RuntimeError(f"{what} of the application failed: {answer.result().get('message', '')}")
 
 
+async def _contained(job: Awaitable[None]) -> None:
+    """As a task: one that ends with SystemExit would end the loop, and the plugin with it."""
+    try:
+        await job
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"the ASGI application raised {error!r}") from error
+
+
 class _Exchange:
     """One request: the application runs as a task beside, and is slowed by whoever takes its parts."""
 
     def __init__(self, request: Request, log: Log) -> None:
         self._request = request
         self._log = log
-        self._incoming = aiter(request)
+        self._read = request.reader()
         self._received = False
         self._start: Event | None = None
         self._started = asyncio.Event()
@@ -131,7 +139,7 @@ class _Exchange:
         self._task: asyncio.Future[None] | None = None
 
     async def begin(self, app: App, scope: Event) -> Response:
-        self._task = asyncio.ensure_future(app(scope, self._receive, self._send))
+        self._task = asyncio.ensure_future(_contained(app(scope, self._receive, self._send)))
         started = asyncio.ensure_future(self._started.wait())
         try:
             await asyncio.wait({started, self._task}, return_when=asyncio.FIRST_COMPLETED)
@@ -205,7 +213,7 @@ class _Exchange:
     async def _receive(self) -> Event:
         if not self._received:
             try:
-                part = await anext(self._incoming, None)
+                part = await self._read()
             except ClientGone:
                 return {"type": "http.disconnect"}
             self._received = part is None

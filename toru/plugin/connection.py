@@ -181,10 +181,11 @@ class Connection:
             raise ClientGone("the client has gone")
         return await self._wire.read_bytes(length)
 
-    @property
-    def wire(self) -> Wire:
-        """What carries it."""
-        return self._wire
+    async def say(self, kind: str, request_id: str, payload: dict[str, Any], data: bytes = b"") -> None:
+        """A message that a handler sends, all of it even where the handler is interrupted: after half of one
+        nothing could be said any more.
+        """
+        await self._engine.finished(self._wire.write(kind, request_id, payload, data))
 
     def _begin(self, request_id: str, request: Request) -> None:
         self._requests[request_id] = request
@@ -310,13 +311,16 @@ class _Body:
         self._connection = connection
         self._request_id = request_id
         self._final = False
+        # A message whose bytes are not all there: whoever waited for them may have been interrupted.
+        self._coming: dict[str, Any] | None = None
 
     async def next(self) -> bytes | None:
         """The next part that has any bytes, None after the last."""
         while not self._final:
-            payload = await self._connection.next_of("body", self._request_id)
-            self._final = payload.get("final") is True
-            part = await self._connection.data_of(payload, MAX_PART)
+            if self._coming is None:
+                self._coming = await self._connection.next_of("body", self._request_id)
+            part = await self._connection.data_of(self._coming, MAX_PART)
+            self._final, self._coming = self._coming.get("final") is True, None
             if part:
                 return part
         return None
@@ -338,6 +342,8 @@ class _SocketChannel:
         self._connection = connection
         self._request_id = request_id
         self._request = request
+        # As that of a body.
+        self._coming: dict[str, Any] | None = None
 
     async def accept(self, subprotocol: str | None) -> None:
         chosen = {} if subprotocol is None else {"subprotocol": subprotocol}
@@ -345,7 +351,7 @@ class _SocketChannel:
 
     async def refuse(self, response: Response) -> None:
         payload = whole(response.status, response.headers, response.body)
-        await self._connection.wire.write("http", self._request_id, payload)
+        await self._connection.say("http", self._request_id, payload)
 
     async def send(self, message: str | bytes) -> None:
         kind, data = ("text", message.encode()) if isinstance(message, str) else ("binary", bytes(message))
@@ -353,10 +359,12 @@ class _SocketChannel:
 
     async def receive(self) -> str | bytes | WebSocketClosed:
         while True:
-            payload = await self._connection.next_of("websocket", self._request_id)
-            action = payload.get("action")
+            if self._coming is None:
+                self._coming = await self._connection.next_of("websocket", self._request_id)
+            payload, action = self._coming, self._coming.get("action")
+            data = await self._connection.data_of(payload, MAX_MESSAGE) if action == "message" else b""
+            self._coming = None
             if action == "message":
-                data = await self._connection.data_of(payload, MAX_MESSAGE)
                 return data.decode(errors="replace") if payload.get("kind") == "text" else data
             if action == "close":
                 self.heard_close = True
@@ -367,7 +375,7 @@ class _SocketChannel:
         await self._write({"action": "close", "code": code, "reason": reason})
 
     async def _write(self, payload: dict[str, Any], data: bytes = b"") -> None:
-        await self._connection.wire.write("websocket", self._request_id, payload, data)
+        await self._connection.say("websocket", self._request_id, payload, data)
 
 
 def _request(

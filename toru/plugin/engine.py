@@ -49,7 +49,7 @@ class Engine(Protocol):
         """Have every connection conversed with, beside, until the listener is closed."""
 
     async def receive(self, connection: socket) -> bytes:
-        """What there is to read, empty at the end. Raises OSError."""
+        """What there is to read, empty at the end. Interrupted, it has read nothing. Raises OSError."""
 
     async def send(self, connection: socket, data: bytes) -> None:
         """Returns once all of it is with the kernel. Raises OSError."""
@@ -69,6 +69,9 @@ class Engine(Protocol):
 
     async def advance(self, request: Request | None, iterator: Any) -> Any:
         """The next of an author's iterator, plain or async; END after the last."""
+
+    async def finished(self, job: Job[T]) -> T:
+        """For the kit itself: what goes on to its end even where whoever waits for it is interrupted."""
 
     async def block(self, function: Callable[..., T], *args: Any) -> T:
         """For the kit itself: something that blocks."""

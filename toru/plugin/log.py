@@ -64,7 +64,12 @@ class _Printer:
 
         # A field called as the line's own parts would replace them.
         named = {f"{name}_" if name in _OWN else name: _shortened(value) for name, value in fields.items()}
-        line = json.dumps({"level": level, "message": _shortened(message), **named}, default=str)
+        record = {"level": level, "message": _shortened(message), **named}
+        try:
+            line = json.dumps(record, default=str, allow_nan=False)
+        except (TypeError, ValueError, RecursionError):
+            # Keys that are no text, circles, NaN: what is odd to write is no reason for a handler to fail.
+            line = json.dumps({name: _shortened(str(value)) for name, value in record.items()})
         with self._lock:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()

@@ -141,6 +141,20 @@ class Request:
         while (part := await self._engine.awaitable(self._receive())) is not None:
             yield part
 
+    def reader(self) -> Receive:
+        """What gives the next part at each call, None after the last, also after a call that was interrupted.
+
+        For the kit itself.
+        """
+        if self._body is None and self._receive is not None:
+            return self._receive
+        parts = iter(self)
+
+        async def following() -> bytes | None:
+            return next(parts, None)
+
+        return following
+
     async def collect(self) -> None:
         """Read the whole body, of at most MAX_BODY bytes, else 413. For the kit itself."""
         if self._receive is None:

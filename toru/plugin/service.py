@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 
 from toru.plugin.connection import Connection, Live
 from toru.plugin.engine import Engine, Flag
 from toru.plugin.plugin import Plugin
+from toru.plugin.threads import start_thread
 
 # Seconds after a signal that nobody announced: toru sends SIGKILL two seconds after its SIGTERM.
 _GRACE = 1.5
@@ -34,8 +36,7 @@ def run(plugin: Plugin, reactor: object = None) -> None:
     engine.run(life.live, life.stop)
     if life.abandoned:
         # What is left behind may write just while Python ends, which Python does not survive.
-        sys.stdout.flush()
-        os._exit(0)
+        _leave()
     if life.failure:
         # On standard error, the last line of which toru shows as the reason of an exit.
         sys.exit(life.failure)
@@ -69,6 +70,7 @@ class Life:
         self._engine = engine
         self._path = path
         self._grace = _GRACE
+        self._until = 0.0
         # A signal may come before there is anything to tell of it.
         self._stopping = False
         self._asked: Flag | None = None
@@ -76,6 +78,7 @@ class Life:
     def stop(self, grace_seconds: float = _GRACE) -> None:
         """End, within so many seconds. Any thread may call it."""
         self._grace = grace_seconds
+        self._until = time.monotonic() + grace_seconds
         self._stopping = True
         if self._asked is not None:
             self._asked.set()
@@ -114,9 +117,19 @@ class Life:
                 live.cancel()
                 self.abandoned = not await idle.wait(self._grace / 4)
             await shut_down(self._plugin, self._engine)
+            # Python waits for threads that handlers started, and for tasks that will not end; toru does not.
+            left = self._until - time.monotonic() - self._grace / 10
+            start_thread(partial(_leave, max(left, 0.0)))
 
     async def _converse(self, live: Live, connection: socket.socket) -> None:
         await Connection(self._plugin, self._engine, connection, live, self.stop).converse()
+
+
+def _leave(seconds: float = 0.0) -> None:
+    """End the process, whatever still goes on in it, after so many seconds."""
+    time.sleep(seconds)
+    sys.stdout.flush()
+    os._exit(0)
 
 
 async def initialise(plugin: Plugin, engine: Engine) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from queue import Empty, SimpleQueue
+from threading import Condition, Lock
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
@@ -22,6 +24,8 @@ from toru.plugin.websocket import Session, WebSocketClosed
 
 # How long the client of a WebSocket waits for the plugin, in seconds.
 PATIENCE = 10.0
+# How long a thread waits at most for a message that nobody may want any more.
+_LOOK_SECONDS = 0.05
 _MAX_KEY, _MAX_VALUE = 512, 2**20
 
 
@@ -259,7 +263,7 @@ class ClientWebSocket:
 
     def send(self, message: str | bytes) -> None:
         """Text or bytes."""
-        self._channel.to_plugin.put(message)
+        self._channel.say(message)
 
     def receive(self) -> str | bytes:
         """The next message. Raises WebSocketClosed after the last, TimeoutError where none comes."""
@@ -282,7 +286,7 @@ class ClientWebSocket:
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Say goodbye, and wait until the plugin has."""
         if self._closed is None:
-            self._channel.to_plugin.put(WebSocketClosed(code, reason))
+            self._channel.say(WebSocketClosed(code, reason))
             for _ in self:
                 pass
 
@@ -296,8 +300,15 @@ class _Channel:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.to_plugin: SimpleQueue[str | bytes | WebSocketClosed] = SimpleQueue()
+        self._to_plugin: deque[str | bytes | WebSocketClosed] = deque()
+        self._sent = Condition()
         self._to_client: SimpleQueue[str | bytes | WebSocketClosed | _Accepted | Reply] = SimpleQueue()
+
+    def say(self, message: str | bytes | WebSocketClosed) -> None:
+        """What the client does next."""
+        with self._sent:
+            self._to_plugin.append(message)
+            self._sent.notify_all()
 
     def heard(self) -> str | bytes | WebSocketClosed | _Accepted | Reply:
         """What the plugin did next."""
@@ -315,10 +326,17 @@ class _Channel:
         self._to_client.put(message if isinstance(message, str) else bytes(message))
 
     async def receive(self) -> str | bytes | WebSocketClosed:
-        return await self._engine.block(self.to_plugin.get)
+        # Taken only where it is waited for: a thread that nobody listens to any more would lose it.
+        while not self._to_plugin:
+            await self._engine.block(self._look)
+        return self._to_plugin.popleft()
 
     async def close(self, code: int, reason: str) -> None:
         self._to_client.put(WebSocketClosed(code, reason))
+
+    def _look(self) -> None:
+        with self._sent:
+            self._sent.wait_for(lambda: self._to_plugin, _LOOK_SECONDS)
 
 
 class _Storage:
@@ -327,8 +345,13 @@ class _Storage:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self._until: dict[str, float] = {}
+        self._lock = Lock()
 
     def ask(self, action: str, members: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            return self._ask(action, members)
+
+    def _ask(self, action: str, members: dict[str, Any]) -> dict[str, Any]:
         for key in [key for key, until in self._until.items() if until <= time.monotonic()]:
             self._forget(key)
         if action == "list":

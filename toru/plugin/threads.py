@@ -104,6 +104,9 @@ class ThreadEngine:
             raise TypeError("a plain handler returned an async iterator; write it with `async def`")
         return following(iterator)
 
+    async def finished(self, job: Job[T]) -> T:
+        return await job
+
     async def block(self, function: Callable[..., T], *args: Any) -> T:
         return function(*args)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +11,7 @@ from typing import Any
 
 import txaio as _untyped
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.python.threadable import isInIOThread
 
 from toru.plugin.engine import END, Job, T, drive, following
 from toru.plugin.messages import Request
@@ -30,6 +32,8 @@ class TwistedEngine(ThreadEngine):
         self._reactor = reactor
         # Apart from those that wait for handlers: these may wait for what is done here.
         self._beside = Pool(threads)
+        # And apart from both: each open WebSocket may wait for its client, as long as that takes.
+        self._hearing = Pool(sys.maxsize)
 
     def run(self, main: Callable[[], Job[None]], stop: Callable[[], None]) -> None:
         threading.stack_size(STACK_BYTES)
@@ -96,13 +100,24 @@ class TwistedEngine(ThreadEngine):
         except StopAsyncIteration:
             return END
 
+    def wait(self, job: Job[T]) -> T:
+        if isInIOThread():
+            job.close()
+            raise RuntimeError(
+                "this would block the reactor; await it in an `async` handler: `async for`, an AsyncWebSocket"
+            )
+        return drive(job)
+
     def awaitable(self, job: Job[T]) -> Job[T]:
         async def waiting() -> T:
-            return await self.in_thread(drive, job)
+            return await self._within(self._hearing, drive, job)
 
         return waiting()
 
     def in_thread(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
+        return self._within(self._beside, function, *args)
+
+    def _within(self, pool: Pool, function: Callable[..., T], *args: Any) -> Deferred[T]:
         future: Deferred[T] = txaio.create_future()
 
         def work() -> None:
@@ -113,5 +128,5 @@ class TwistedEngine(ThreadEngine):
             else:
                 self._reactor.callFromThread(txaio.resolve, future, result)
 
-        self._beside.submit(work)
+        pool.submit(work)
         return future

@@ -16,6 +16,8 @@ from toru.store import sqlite
 
 # Of the database's 4 KiB, at a time: between two parts the progress is told.
 _PAGES = 1000
+# What SQLite has beside a database in use, or one that was not closed.
+_LOGS = ("-wal", "-shm", "-journal")
 
 Progress = Callable[[float], None]
 
@@ -50,9 +52,12 @@ def put_back(backup: Path, database: Path, now: datetime, progress: Progress) ->
     with _new_file(database) as temporary:
         _copy(backup, temporary, progress)
         _check_copy(temporary, backup)
+        # What can fail comes before the old database is touched.
+        _sync(temporary)
         kept = _keep(database, aside)
-        # A log of the old database that stays would be read into the new one.
-        for suffix in ("-wal", "-shm"):
+        _sync(database.parent)
+        # A log or a journal of the old database that stays would be read into the new one.
+        for suffix in _LOGS:
             with suppress(FileNotFoundError):
                 os.unlink(f"{database}{suffix}")
     return aside if kept else None
@@ -69,7 +74,7 @@ def _new_file(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.rename(path)
     finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
+        for suffix in ("", *_LOGS):
             with suppress(FileNotFoundError):
                 os.unlink(f"{temporary}{suffix}")
     _sync(path.parent)
@@ -126,9 +131,10 @@ def _keep(database: Path, aside: Path) -> bool:
     """Give the database, and what was not brought into it yet, second names. Whether there was one."""
     if not database.exists():
         return False
-    # An empty log is what a look at the database leaves where nobody uses it.
-    if _size(f"{database}-wal"):
-        os.link(f"{database}-wal", f"{aside}-wal")
+    # An empty log is what a look at the database leaves where nobody uses it; of the shared memory nothing is needed.
+    for suffix in ("-wal", "-journal"):
+        if _size(f"{database}{suffix}"):
+            os.link(f"{database}{suffix}", f"{aside}{suffix}")
     os.link(database, aside)
     return True
 

@@ -79,7 +79,8 @@ def _runs(config: Config) -> bool:
     from toru.store.files import take_lock
 
     lock = config.data / "lock"
-    if not lock.exists():
+    # Unlike a Path's own, this says no of what may not be looked at.
+    if not os.path.exists(lock):
         return False
     try:
         os.close(take_lock(lock))

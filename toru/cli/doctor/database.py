@@ -27,14 +27,14 @@ def look_at_database(config: Config, *, running: bool) -> Iterator[Finding]:
         return
     yield from _place(path)
     lock = path.with_name(f"{path.name}.lock")
-    if not running and lock.exists() and os.access(lock, os.R_OK | os.W_OK):
+    if not running and os.path.exists(lock) and os.access(lock, os.R_OK | os.W_OK):
         try:
             os.close(sqlite.lock(path))
         except StartError as error:
             yield refused("database", error)
             return
-    if not path.exists():
-        if path.parent == config.data or path.parent.is_dir():
+    if not os.path.exists(path):
+        if path.parent == config.data or os.path.isdir(path.parent):
             yield Finding("ok", "database", f"{path} is made at the first start")
         else:
             yield Finding("failure", "database", f"the folder {path.parent} is not there", "make it")

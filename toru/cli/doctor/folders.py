@@ -82,7 +82,7 @@ def _folders(config: Config) -> dict[str, Path]:
 
 def _nearest(path: Path) -> Path:
     """The folder, or the one in which it would be made."""
-    while not path.exists() and path != path.parent:
+    while not os.path.exists(path) and path != path.parent:
         path = path.parent
     return path
 
@@ -103,7 +103,7 @@ def _folder(setting: str, path: Path) -> Iterator[Finding]:
             "failure",
             "folders",
             f"{setting}: {there} cannot be written to: {error.strerror}; it belongs to {owner}",
-            f"chown it to the user that runs toru, {elsewhere}",
+            f"run this as {owner} if that is who runs toru; else chown it to who does, {elsewhere}",
         )
         return
     if not os.access(there, os.R_OK | os.X_OK):
@@ -117,7 +117,7 @@ def _folder(setting: str, path: Path) -> Iterator[Finding]:
 
 def _openness(config: Config) -> Iterator[Finding]:
     """Folders that are open wider than they should be, or not enough."""
-    if config.plugins.is_dir():
+    if os.path.isdir(config.plugins):
         if config.plugins.stat().st_mode & 0o002:
             yield Finding(
                 "failure",
@@ -133,7 +133,7 @@ def _openness(config: Config) -> Iterator[Finding]:
                 "mount it with exec, or set another with --plugins",
             )
     for setting, path in (("data", config.data), ("logs", config.logs)):
-        if path.is_dir() and path.stat().st_mode & 0o077:
+        if os.path.isdir(path) and path.stat().st_mode & 0o077:
             yield Finding(
                 "warning",
                 "folders",
@@ -154,7 +154,7 @@ def _files(config: Config) -> Iterator[Finding]:
         config.logs / "plugin-supervisor.log",
     )
     for path in ours:
-        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
             yield Finding(
                 "failure",
                 "folders",

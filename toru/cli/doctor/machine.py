@@ -38,7 +38,7 @@ def look_at_machine() -> Iterator[Finding]:
 
 def look_at_clock(config: Config) -> Iterator[Finding]:
     """Whether the clock can be believed: certificates, sessions and what is kept for so many days count on it."""
-    written = max((path.stat().st_mtime for path in _written(config) if path.exists()), default=0.0)
+    written = max((path.stat().st_mtime for path in _written(config) if os.path.exists(path)), default=0.0)
     yield judge_clock(time.time(), written, _synchronised())
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from toru.supervise.registry import Decision
 
 async def look_at_plugins(reactor: Any, config: Config) -> list[Finding]:
     """Runs every plugin with `--metadata`, as a start does."""
-    if not config.plugins.is_dir() or not os.access(config.plugins, os.R_OK | os.X_OK):
+    if not os.path.isdir(config.plugins) or not os.access(config.plugins, os.R_OK | os.X_OK):
         # Said of the folder already, or it is made at the start.
         return [Finding("ok", "plugins", "there are none yet"), *unknown_plugins(config, ())]
     try:
@@ -50,7 +51,7 @@ def _open_to_others(decision: Decision) -> Iterator[Finding]:
                 "failure",
                 "plugins",
                 f"everybody can write to {found.path.name}, and so have toru run what they like",
-                f"chmod o-w {found.path}",
+                f"chmod o-w {shlex.quote(os.fspath(found.path))}",
             )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -150,9 +152,12 @@ def _certificate(description: str, cwd: Path) -> Iterator[Finding]:
     key, named = _KEY.search(description), _CERTIFICATE.search(description)
     if key is not None:
         path = cwd / key[1].replace("\\", "")
-        if path.exists() and path.stat().st_mode & 0o007:
+        if os.path.exists(path) and path.stat().st_mode & 0o007:
             yield Finding(
-                "failure", "ports", f"everybody can read the private key {path}", f"chmod 600 {path}"
+                "failure",
+                "ports",
+                f"everybody can read the private key {path}",
+                f"chmod 600 {shlex.quote(os.fspath(path))}",
             )
     if named is None and key is None:
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ def look_at_settings(
         return None, [refused("settings", error)]
     file = cwd / (flags.get("config") or environ.get("TORU_CONFIG") or DEFAULT_FILE)
     found = [*_secrets(config, file, environ)]
-    shown = f"read from {file}" if file.exists() else f"the defaults, because there is no {file}"
+    shown = f"read from {file}" if os.path.exists(file) else f"the defaults, because there is no {file}"
     return config, [Finding("ok", "settings", f"settings are {shown}"), *found]
 
 
@@ -45,10 +47,10 @@ def _secrets(config: Config, file: Path, environ: Mapping[str, str]) -> Iterator
             "TORU_ADMIN_PASSWORD is set: plugins of the same user can read it",
             "start toru without it once the password is stored",
         )
-    if config.webhooks and file.exists() and file.stat().st_mode & 0o077:
+    if config.webhooks and os.path.exists(file) and file.stat().st_mode & 0o077:
         yield Finding(
             "warning",
             "settings",
             f"{file} holds secrets of webhooks, and others can read it",
-            f"chmod 600 {file}",
+            f"chmod 600 {shlex.quote(os.fspath(file))}",
         )

@@ -67,6 +67,9 @@ def _python(folder: Path, made: Path) -> None:
     """A zipapp with the kit and with what requirements.txt names."""
     import toru.plugin
 
+    for name in ("toru", "__main__.py"):
+        if (folder / name).exists():
+            raise Failed(f"{folder / name}: packing writes one of that name itself; give yours another")
     [kit] = toru.plugin.__path__
     tree = made.with_suffix(".tree")
     shutil.copytree(folder, tree, ignore=shutil.ignore_patterns(".*", *_NOT_SHIPPED))

@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -41,7 +42,7 @@ def develop(folder: Path, listen: str) -> None:
     clock: Any = reactor
     home = folder / ".toru"
     with told_as_failure(), busy(f"packing {folder.name} …"):
-        for place in (home, home / "plugins"):
+        for place in (home, home / "plugins", home / "data"):
             place.mkdir(mode=0o700, exist_ok=True)
         (home / ".gitignore").write_text("*\n")
         password = _password(home / "password")
@@ -50,7 +51,17 @@ def develop(folder: Path, listen: str) -> None:
         build(folder, binary)
         metadata = metadata_of(binary)
 
-    service = _core(clock, home, listen, password)
+    # Sockets lie in the data folder, and their paths may have no more than 107 bytes; a folder of somebody's own may.
+    with TemporaryDirectory(prefix="toru-") as short:
+        data = Path(short, "data")
+        data.symlink_to((home / "data").absolute(), target_is_directory=True)
+        _run(clock, home, data, listen, password, metadata, Saves(folder, binary, seen))
+
+
+def _run(
+    clock: Any, home: Path, data: Path, listen: str, password: str, metadata: PluginMetadata, saves: Saves
+) -> None:
+    service = _core(clock, home, data, listen, password)
     voice = Voice(metadata, password)
     globalLogBeginner.beginLoggingTo([voice], redirectStandardIO=False, discardBuffer=True)
     with told_as_failure():
@@ -64,7 +75,7 @@ def develop(folder: Path, listen: str) -> None:
     ]
     looks = [
         *(_every(clock, tail.look) for tail in tails),
-        _every(clock, Saves(folder, binary, seen).look),
+        _every(clock, saves.look),
     ]
     clock.run()
     for look in looks:
@@ -80,9 +91,10 @@ def _every(clock: IReactorTime, call: Callable[[], object]) -> LoopingCall:
     return looking
 
 
-def _core(reactor: Any, home: Path, listen: str, password: str) -> Toru:
+def _core(reactor: Any, home: Path, data: Path, listen: str, password: str) -> Toru:
     """One that has nothing to do with the settings of another, but those in FOLDER/toru.toml."""
-    flags = {"listen": [listen], **{name: os.fspath(home / name) for name in ("plugins", "data", "logs")}}
+    folders = {"plugins": home / "plugins", "data": data, "logs": home / "logs"}
+    flags = {"listen": [listen], **{name: os.fspath(folder) for name, folder in folders.items()}}
     environ = {name: value for name, value in os.environ.items() if not name.startswith("TORU_")}
     environ |= {"TORU_ADMIN_USERNAME": _ADMIN, "TORU_ADMIN_PASSWORD": password}
     with told_as_failure():

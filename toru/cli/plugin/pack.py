@@ -22,22 +22,23 @@ def pack(folder: Path, output: Path | None) -> None:
     """
     from tempfile import TemporaryDirectory
 
-    from toru.cli.failures import Failed
+    from toru.cli.failures import told_as_failure
     from toru.cli.output import busy, say
     from toru.cli.plugin.asking import metadata_of
     from toru.cli.plugin.building import build
 
     folder = folder.absolute()
-    with TemporaryDirectory(prefix="toru-pack-") as scratch, busy(f"packing {folder.name} …"):
+    with (
+        told_as_failure(),
+        TemporaryDirectory(prefix="toru-pack-") as scratch,
+        busy(f"packing {folder.name} …"),
+    ):
         made = Path(scratch) / "plugin.binary"
         build(folder, made)
         metadata = metadata_of(made)
         target = output or folder / f"{metadata.id}.binary"
         fresh = target.with_name(f".{target.name}.new")
-        try:
-            fresh.write_bytes(made.read_bytes())
-            fresh.chmod(0o755)
-            fresh.rename(target)
-        except OSError as error:
-            raise Failed(f"{error.filename}: {error.strerror}") from error
+        fresh.write_bytes(made.read_bytes())
+        fresh.chmod(0o755)
+        fresh.rename(target)
     say(f"packed {metadata.id} as {target} ({target.stat().st_size:,} bytes)")

@@ -8,7 +8,7 @@ from toru.conformance.bench import Bench, request
 from toru.conformance.findings import Finding, Trouble, passed, skipped, warning
 from toru.conformance.speech import Lines
 from toru.conformance.wire import Wire, pump
-from toru.wire.messages import Pong
+from toru.wire.messages import Answer, Pong
 
 # From then on there is something that could be cancelled.
 _CANCELLABLE_SECONDS = 0.25
@@ -50,7 +50,9 @@ def _wait_for_pong(bench: Bench, wire: Wire, id: str) -> None:
     if not pump([wire], lambda: bool(pongs()), bench.patience.answer):
         how = "it closed the connection" if wire.over else f"no answer within {bench.patience.answer:.0f} s"
         raise Trouble(f"it declares `ping`, and when it was sent one: {how}", mend)
-    [pong] = pongs()
+    pong, *more = pongs()
+    if more:
+        raise Trouble("it answered one ping with several `pong`", mend)
     if pong.request_id != id:
         raise Trouble(f"its `pong` has the request_id {pong.request_id!r}, not {id!r}", mend)
     wire.messages.remove(pong)
@@ -106,11 +108,9 @@ def _cancel_under_way(bench: Bench, usual: float) -> Finding:
     wire, id = bench.take(), bench.number()
     assert isinstance(wire.speech, Lines)
     wire.say(wire.speech.request(id, request()))
-    pump([wire], lambda: bool(wire.messages), _UNDER_WAY_SECONDS)
-    early = bool(wire.messages)
+    early = pump([wire], lambda: _answered(wire), _UNDER_WAY_SECONDS)
     wire.say(wire.speech.cancel(id))
-    pump([wire], lambda: bool(wire.messages), usual * 2)
-    late = bool(wire.messages)
+    late = pump([wire], lambda: _answered(wire), usual * 2)
     wire.close()
     bench.hang_up()
     if late and not early:
@@ -119,3 +119,8 @@ def _cancel_under_way(bench: Bench, usual: float) -> Finding:
             "stop working on what nobody waits for any more, or do not declare `cancel`",
         )
     return passed("a request that was cancelled while it was under way was given up")
+
+
+def _answered(wire: Wire) -> bool:
+    """Whether an answer came. To log that it gave up, or to say so by `error`, is no answer."""
+    return any(isinstance(message, Answer) for message in wire.messages)

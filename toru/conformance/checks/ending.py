@@ -114,14 +114,16 @@ def overlap(bench: Bench) -> list[Finding]:
 
 def secrets(bench: Bench) -> list[Finding]:
     mend = (
-        "what it prints is kept as its log, which others read: do not print messages or the environment whole"
+        "what it prints or logs is kept, and others read it: do not print messages or the environment whole"
     )
     if any(each.stdout.leaked or each.stderr.leaked for each in bench.processes):
         return [failed("it printed its token, which opens its storage", mend)]
+    if bench.logged_token or any(map(bench.sandbox.log_has_token, bench.processes)):
+        return [failed("its log has its token in it, which opens its storage", mend)]
     if any(bench.sandbox.token.encode() in body for body in bench.answers):
         return [
             failed(
                 "its token, which opens its storage, stands in an answer", "keep the environment to yourself"
             )
         ]
-    return [passed("its token is in no line that it printed and in no answer")]
+    return [passed("its token is in no line that it printed or logged and in no answer")]

@@ -14,14 +14,14 @@ from typing import Any, get_args
 from msgspec import DecodeError, json
 from msgspec.structs import fields as fields_of
 
-from toru.conformance.bench import Bench, request
+from toru.conformance.bench import Bench, answers_in, request
 from toru.conformance.findings import Finding, Trouble, failed, passed, warning
 from toru.conformance.sandbox import Process
 from toru.conformance.wire import Wire, connect, pump
 from toru.errors import InvalidMetadata
 from toru.model import Capability, PluginMetadata, Protocol
 from toru.supervise.spawn import METADATA_BYTES, METADATA_SECONDS
-from toru.wire.messages import Answer, Nonsense, Refusal, excerpt
+from toru.wire.messages import excerpt
 from toru.wire.metadata import parse_metadata
 
 _SLOW_METADATA_SECONDS = 2.5
@@ -153,7 +153,10 @@ def fields(bench: Bench) -> list[Finding]:
                     f"write `{likely[0]}`, or another name",
                 )
             )
-    capabilities = values.get("capabilities") or []
+    # What is no list was told of with the other rules.
+    capabilities = values.get("capabilities")
+    if not isinstance(capabilities, list):
+        capabilities = []
     unknown = [each for each in capabilities if each not in _CAPABILITIES]
     if unknown:
         found.append(
@@ -207,9 +210,10 @@ def _accepting(bench: Bench, process: Process) -> float:
 def _listens(path: str) -> bool:
     end = b" " + os.fsencode(path)
     # Num RefCount Protocol Flags Type St Inode Path; the flag is __SO_ACCEPTCON of linux/net.h.
-    for line in Path("/proc/net/unix").read_bytes().splitlines():
-        if line.endswith(end):
-            return bool(int(line.split()[3], 16) & 0x10000)
+    lines = [line for line in Path("/proc/net/unix").read_bytes().splitlines() if line.endswith(end)]
+    if lines:
+        # A connection that was taken has the same path.
+        return any(int(line.split()[3], 16) & 0x10000 for line in lines)
     # One that was bound elsewhere and moved here is listed under the name that it had.
     with suppress(OSError):
         connect(path, 0).close()
@@ -286,4 +290,4 @@ def _answers_in(bench: Bench, framing: Protocol, seconds: float) -> bool:
 
 
 def _answered(wire: Wire) -> bool:
-    return any(isinstance(message, (Answer, Refusal, Nonsense)) for message in wire.messages)
+    return bool(answers_in(wire))

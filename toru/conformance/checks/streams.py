@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from toru.conformance.bench import Bench, request
+from toru.conformance.bench import Bench, answers_in, request
 from toru.conformance.findings import Finding, Trouble, passed, skipped
 from toru.conformance.sockets import WebSocketTalk
 from toru.conformance.speech import MAX_PART_BYTES, Streams
@@ -98,9 +98,9 @@ def websocket(bench: Bench) -> list[Finding]:
     id = bench.number()
     asked = request()
     wire.say(talk.open(id, _OPEN, {**asked.headers, "sec-websocket-version": "13"}))
-    _wait(bench, wire, lambda: talk.accepted is not None or bool(wire.messages), "`open` had no answer")
+    _wait(bench, wire, lambda: talk.accepted is not None or bool(answers_in(wire)), "`open` had no answer")
     if talk.accepted is None:
-        refused = wire.messages[0]
+        refused = answers_in(wire)[0]
         wire.close()
         if not isinstance(refused, Answer) or refused.request_id != id:
             raise Trouble("`open` was answered with something else than `accept` or `http`", _MEND)

@@ -4,11 +4,21 @@ import { useEffect, useState } from "preact/hooks";
 
 const tellers = new WeakMap<Element, (seen: boolean) => void>();
 let observer: IntersectionObserver | null = null;
+let news: IntersectionObserverEntry[] = [];
+// A screen full of cards comes into sight at once; what is drawn for it then is spread over some frames.
+const IN_A_FRAME = 4;
+
+function tellSome(): void {
+  for (const entry of news.slice(0, IN_A_FRAME)) tellers.get(entry.target)?.(entry.isIntersecting);
+  news = news.slice(IN_A_FRAME);
+  if (news.length) requestAnimationFrame(tellSome);
+}
 
 function observe(element: Element, tell: (seen: boolean) => void): () => void {
   observer ??= new IntersectionObserver(
     (entries) => {
-      for (const entry of entries) tellers.get(entry.target)?.(entry.isIntersecting);
+      if (!news.length) requestAnimationFrame(tellSome);
+      news = [...news, ...entries];
     },
     { rootMargin: "300px" },
   );
