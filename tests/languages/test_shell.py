@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from pathlib import Path
 
@@ -19,9 +18,7 @@ def test_a_query_that_is_no_text_costs_nobody_an_answer(tmp_path: Path, name: st
     plugin = subprocess.Popen(
         [ROOT / "plugins/hello-shell/hello-shell.sh"],
         env={"PATH": os.environ["PATH"], "TORU_PLUGIN_SOCKET": str(path)},
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        stdout=subprocess.DEVNULL,
     )
     try:
         until = 'until [ -S "$1" ]; do sleep 0.02; done'
@@ -35,5 +32,6 @@ def test_a_query_that_is_no_text_costs_nobody_an_answer(tmp_path: Path, name: st
             assert plugin.wait(PATIENCE) == 0
     finally:
         if plugin.poll() is None:
-            os.killpg(plugin.pid, signal.SIGKILL)
-        plugin.communicate()
+            # Not SIGKILL: it is the plugin that ends its socat, which is in a group of its own.
+            plugin.terminate()
+            plugin.wait(PATIENCE)
