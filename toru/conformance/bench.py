@@ -332,13 +332,23 @@ class Bench:
         self._settled |= optional
         return answered
 
+    def forget_heard(self, wire: Wire) -> None:
+        """Drop what came on a connection, but for what its log gives away."""
+        for message in wire.messages:
+            if isinstance(message, Log):
+                self._read_log(message)
+        wire.messages.clear()
+
+    def _read_log(self, message: Log) -> None:
+        told = f"{message.message} {message.fields or ''}"
+        self.logged_token = self.logged_token or self.sandbox.token in told
+
     def hear(self, wire: Wire, ids: set[str], replies: dict[str, Reply]) -> None:
         """Take in what came on a connection; `ids` are what it is still owed."""
         while wire.messages:
             message = wire.messages.pop(0)
             if isinstance(message, Log):
-                told = f"{message.message} {message.fields or ''}"
-                self.logged_token = self.logged_token or self.sandbox.token in told
+                self._read_log(message)
                 continue
             if not isinstance(message, (Answer, Refusal, Nonsense, Pong)):
                 self.unknown.add(message.type)

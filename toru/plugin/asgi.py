@@ -59,7 +59,8 @@ class ASGI:
         async def converse() -> None:
             await self._app(scope, socket.receive, socket.send)
 
-        await engine.call(session.request, converse)
+        # Not to be interrupted: where the client goes away, the application hears that when it next listens.
+        await engine.call(None, converse)
 
     def _scope(self, kind: str, request: Request) -> Event:
         scheme, host, port, client = address(request)

@@ -281,7 +281,7 @@ def _answers_in(bench: Bench, framing: Protocol, seconds: float) -> bool:
         wire.say(wire.speech.request("probe", request("OPTIONS")))
         answered = pump([wire], lambda: _answered(wire), seconds)
         if answered:
-            wire.messages.clear()
+            bench.forget_heard(wire)
             bench.give_back(wire)
     finally:
         if not answered:
