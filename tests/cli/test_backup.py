@@ -172,7 +172,7 @@ def test_a_step_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr(backups, "_check_backup", lambda backup: None)
-    monkeypatch.setattr(backups, "_sync", fail)
+    monkeypatch.setattr(backups, "sync", fail)
     with pytest.raises(OSError, match="Input/output"):
         backups.put_back(backup, database, datetime.now(UTC), lambda part: None)
     assert keys(database) == {"a"}

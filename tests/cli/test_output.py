@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 import unicodedata
 
 import pytest
 from hypothesis import given, strategies as st
 
+from tests.integration.cores import wait_for
 from toru.cli.failures import Failed
 from toru.cli.output import busy, clean, duration, moment, one_line, size
 
@@ -64,12 +64,9 @@ def test_what_goes_on_is_shown_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("sys.stderr", shown)
     monkeypatch.setattr("toru.cli.output.PATIENCE", 0.0)
     with busy("packing [/red] …") as told:
-        deadline = time.monotonic() + 10
-        while "packing [/red]" not in shown.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: "packing [/red]" in shown.getvalue())
         told.update("packing [bold]x\x1b[2J …")
-        while "packing [bold]x" not in shown.getvalue() and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: "packing [bold]x" in shown.getvalue())
     assert "packing [/red] …" in shown.getvalue()
     assert "packing [bold]x …" in shown.getvalue()
 

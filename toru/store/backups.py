@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from toru.errors import StartError
 from toru.store import sqlite
+from toru.store.files import sync
 
 # Of the database's 4 KiB, at a time: between two parts the progress is told.
 _PAGES = 1000
@@ -53,9 +54,9 @@ def put_back(backup: Path, database: Path, now: datetime, progress: Progress) ->
         _copy(backup, temporary, progress)
         _check_copy(temporary, backup)
         # What can fail comes before the old database is touched.
-        _sync(temporary)
+        sync(temporary)
         kept = _keep(database, aside)
-        _sync(database.parent)
+        sync(database.parent)
         # A log or a journal of the old database that stays would be read into the new one.
         for suffix in _LOGS:
             with suppress(FileNotFoundError):
@@ -71,13 +72,13 @@ def _new_file(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.rename(path)
     finally:
         for suffix in ("", *_LOGS):
             with suppress(FileNotFoundError):
                 os.unlink(f"{temporary}{suffix}")
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
@@ -150,11 +151,3 @@ def _open(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"file:{quote(os.fspath(path))}?mode=ro", timeout=sqlite.BUSY_SECONDS, uri=True, isolation_level=None
     )
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -36,11 +36,16 @@ def build(folder: Path, target: Path) -> None:
     with TemporaryDirectory(prefix="toru-pack-") as scratch:
         made = Path(scratch) / "plugin"
         maker(folder, made)
-        # On the disk of the target, so that nobody ever sees a half of it; a dot in front hides it from toru.
-        fresh = target.with_name(f".{target.name}.new")
-        shutil.copyfile(made, fresh)
-        fresh.chmod(0o755)
-        fresh.rename(target)
+        place(made, target)
+
+
+def place(made: Path, target: Path) -> None:
+    """Put a copy of `made` in the place of `target`, executable, in one step. Raises OSError."""
+    # On the disk of the target, so that nobody ever sees a half of it; a dot in front hides it from toru.
+    fresh = target.with_name(f".{target.name}.new")
+    shutil.copyfile(made, fresh)
+    fresh.chmod(0o755)
+    fresh.rename(target)
 
 
 def sources(folder: Path) -> Iterator[Path]:

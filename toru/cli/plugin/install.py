@@ -99,6 +99,7 @@ async def _install(
     from toru.cli.discover import asker
     from toru.cli.failures import Failed
     from toru.errors import InvalidMetadata
+    from toru.store.files import sync
     from toru.wire.metadata import parse_metadata
 
     with file.open("rb") as opened:
@@ -132,11 +133,7 @@ async def _install(
                     "remove that one, or give this one another"
                 )
         copy.rename(target)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder)
     return metadata, before.metadata if before else None, target
 
 

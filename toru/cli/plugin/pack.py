@@ -25,7 +25,7 @@ def pack(folder: Path, output: Path | None) -> None:
     from toru.cli.failures import told_as_failure
     from toru.cli.output import busy, say
     from toru.cli.plugin.asking import metadata_of
-    from toru.cli.plugin.building import build
+    from toru.cli.plugin.building import build, place
 
     folder = folder.absolute()
     with (
@@ -37,8 +37,5 @@ def pack(folder: Path, output: Path | None) -> None:
         build(folder, made)
         metadata = metadata_of(made)
         target = output or folder / f"{metadata.id}.binary"
-        fresh = target.with_name(f".{target.name}.new")
-        fresh.write_bytes(made.read_bytes())
-        fresh.chmod(0o755)
-        fresh.rename(target)
+        place(made, target)
     say(f"packed {metadata.id} as {target} ({target.stat().st_size:,} bytes)")
