@@ -190,7 +190,12 @@ async def test_what_may_not_even_be_looked_at(config: Config, monkeypatch: pytes
     )
     monkeypatch.setattr(os, "stat", refuse)
     found = await _look(reactor, closed)
-    assert {each.subject for each in found} == {"folders", "disk", "clock", "ports", "database", "plugins"}
+    # What is in them nobody can say: neither that it is fine, nor that it is missing.
+    assert {each.subject for each in found} == {"folders", "disk", "clock", "ports", "database"}
+    assert {each.level for each in found if each.subject in ("folders", "database")} == {"failure", "ok"}
+    assert ["may not look into /closed" in each.text for each in found if each.subject == "database"] == [
+        True
+    ]
 
 
 def test_a_file_that_somebody_else_made(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,6 +321,53 @@ async def test_ports_that_can(config: Config) -> None:
     )
     assert [finding.level for finding in found] == ["ok"] * 4
     assert not (config.plugins.parent / "path").exists()
+
+
+@in_reactor
+async def test_sockets_that_cannot_be_had(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = config.plugins.parent
+    monkeypatch.chdir(folder)
+    (folder / "file").touch()
+    for name in ("used", "left", "replaced", "locked"):
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(name)
+            if name == "used":
+                made.listen()
+                used = made.dup()
+    # No process has such a number.
+    (folder / "replaced.lock").symlink_to(str(2**22))
+    (folder / "locked.lock").symlink_to(str(os.getpid()))
+    (folder / "odd.lock").touch()
+    before = files(folder)
+    with used:
+        names = ("absent/s", "file", "file/s", "used", "left", "replaced", "locked", "odd", "s" * 108)
+        found = await look(listening(config, *(f"unix:{name}:mode=660" for name in names)))
+        [running] = await look(listening(config, "unix:address=used"), running=True)
+    [silent] = await look(listening(config, "unix:used"), running=True)
+    assert files(folder) == before
+    texts = [each.text.partition(": ")[2] for each in trouble(found)]
+    assert texts == [
+        f"there is no folder {folder / 'absent'}",
+        f"{folder / 'file'} is there, and is no socket",
+        f"there is no folder {folder / 'file'}",
+        "another program listens there",
+        f"{folder / 'left'} was left there by a program that has ended",
+        f"{folder / 'locked.lock'} says that it is of process {os.getpid()}, which runs",
+        f"{folder / 'odd.lock'} is there, and is no lock",
+        "its path has 108 bytes, and 107 is the most that the system takes",
+    ]
+    assert (running.level, "answers on unix:address=used" in running.text) == ("ok", True)
+    assert (silent.level, "does not answer on unix:used" in silent.text) == ("failure", True)
+
+
+@in_reactor
+async def test_a_socket_in_a_folder_that_is_closed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    [found] = trouble(await look(listening(config, "unix:path")))
+    assert f"{config.plugins.parent} cannot be written to: Permission denied" in found.text
 
 
 @in_reactor

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from toru.cli.doctor.finding import Finding, refused
-from toru.cli.doctor.folders import user_name
+from toru.cli.doctor.folders import may_be_seen, user_name
 from toru.config import Config
 from toru.errors import StartError
 from toru.store import sqlite
@@ -26,6 +26,14 @@ def look_at_database(config: Config, *, running: bool) -> Iterator[Finding]:
         yield refused("database", error)
         return
     yield from _place(path)
+    if not may_be_seen(path):
+        yield Finding(
+            "failure",
+            "database",
+            f"this user may not look into {path.parent}, and so not at the database {path.name}",
+            "run this as the user that runs toru; if that is this one, give it the folder with chown",
+        )
+        return
     lock = path.with_name(f"{path.name}.lock")
     if not running and os.path.exists(lock) and os.access(lock, os.R_OK | os.W_OK):
         try:

@@ -76,6 +76,28 @@ def user_name(number: int) -> str:
     return f"user {number}"
 
 
+def why_not_writable(folder: Path) -> str | None:
+    """What the system says to a file in `folder`; None where it takes it. It leaves nothing behind."""
+    try:
+        # Modes tell root nothing, and nobody of a full or read-only disk: only writing does.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"\0")
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def may_be_seen(path: Path) -> bool:
+    """Whether this user can tell if there is such a path. What cannot be seen is not said to be missing."""
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _folders(config: Config) -> dict[str, Path]:
     return {"plugins": config.plugins, "data": config.data, "logs": config.logs}
 
@@ -93,16 +115,12 @@ def _folder(setting: str, path: Path) -> Iterator[Finding]:
     if not there.is_dir():
         yield Finding("failure", "folders", f"{setting}: {there} is no folder", f"move it away, {elsewhere}")
         return
-    try:
-        # Modes tell root nothing, and nobody of a full or read-only disk: only writing does. It leaves nothing behind.
-        with tempfile.TemporaryFile(dir=there) as file:
-            file.write(b"\0")
-    except OSError as error:
+    if (why := why_not_writable(there)) is not None:
         owner = user_name(there.stat().st_uid)
         yield Finding(
             "failure",
             "folders",
-            f"{setting}: {there} cannot be written to: {error.strerror}; it belongs to {owner}",
+            f"{setting}: {there} cannot be written to: {why}; it belongs to {owner}",
             f"run this as {owner} if that is who runs toru; else chown it to who does, {elsewhere}",
         )
         return

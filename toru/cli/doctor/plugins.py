@@ -11,6 +11,7 @@ from typing import Any
 
 from toru.cli.discover import asker
 from toru.cli.doctor.finding import Finding, refused
+from toru.cli.doctor.folders import may_be_seen
 from toru.cli.doctor.settings import unknown_plugins
 from toru.config import Config
 from toru.errors import StartError
@@ -19,9 +20,11 @@ from toru.supervise.registry import Decision
 
 async def look_at_plugins(reactor: Any, config: Config) -> list[Finding]:
     """Runs every plugin with `--metadata`, as a start does."""
-    if not os.path.isdir(config.plugins) or not os.access(config.plugins, os.R_OK | os.X_OK):
-        # Said of the folder already, or it is made at the start.
+    if not os.path.lexists(config.plugins) and may_be_seen(config.plugins):
         return [Finding("ok", "plugins", "there are none yet"), *unknown_plugins(config, ())]
+    if not os.path.isdir(config.plugins) or not os.access(config.plugins, os.R_OK | os.X_OK):
+        # Said of the folder already; what is in it nobody knows.
+        return []
     try:
         async with asker(reactor) as asking:
             decision = await asking.read(config.plugins)

@@ -20,6 +20,7 @@ from twisted.internet.protocol import Factory, Protocol
 from toru.cli.client import Core
 from toru.cli.credentials import Credential
 from toru.cli.doctor.finding import Finding, refused
+from toru.cli.doctor.sockets import look_at_socket
 from toru.cli.failures import Failed
 from toru.config import Config, check_endpoint
 from toru.errors import StartError
@@ -54,10 +55,10 @@ async def look_at_ports(reactor: Any, config: Config, cwd: Path, *, running: boo
         address = address_of(description)
         if running and address is not None and address.port:
             found.append(await _answering(reactor, description, address))
-        elif running:
+        elif running and not description.startswith("unix:"):
             found.append(Finding("ok", "ports", f"{description} is in use by the toru that runs"))
         else:
-            found.append(await _free(reactor, description))
+            found.append(await _free(reactor, description, cwd, running=running))
         if address is not None and not address.encrypted and not address.only_here:
             found.append(
                 Finding(
@@ -118,11 +119,13 @@ async def _connect(reactor: Any, address: Address) -> None:
     protocol.transport.loseConnection()
 
 
-async def _free(reactor: Any, description: str) -> Finding:
+async def _free(reactor: Any, description: str, cwd: Path, *, running: bool) -> Finding:
     try:
         endpoint = check_endpoint(description, reactor)
     except StartError as error:
         return refused("ports", error)
+    if description.startswith("unix:"):
+        return look_at_socket(description, cwd, running=running)
     if not description.startswith(("tcp", "ssl", "tls")):
         return Finding("ok", "ports", f"{description} can be used")
     try:
