@@ -176,6 +176,12 @@ def test_events(cli: Cli, core: Core) -> None:
     assert ids == sorted(set(ids))
 
 
+@pytest.mark.parametrize("flags", [[], ["-n", "0"], ["-f"], ["-f", "-n", "0"]])
+def test_of_no_plugin(cli: Cli, flags: list[str]) -> None:
+    for command in ("logs", "events"):
+        assert "absent" in cli.run(command, "absent", *flags).failure(5)
+
+
 def test_a_reader_that_goes_away(cli: Cli) -> None:
     """As in `toru logs x | head -1`: nothing is said of it."""
     ended = subprocess.run(

@@ -159,30 +159,33 @@ async def _latest(
 
     found: list[dict[str, Any]] = []
     with busy("reading the log …") as shown:
-        while count is None or len(found) < count:
-            size = _PAGE if count is None else min(count - len(found), _PAGE)
+        # Where none are wanted too: it tells whether there is such a plugin.
+        while True:
+            size = _PAGE if count is None else min(max(count - len(found), 1), _PAGE)
             query: dict[str, str | int] = {**wanted, "page_size": size}
             if before is not None:
                 query["before"] = before
             page = (await asked.get(path, query))["logs"]
             found += page
             shown.update(f"reading the log: {len(found)} records …")
-            if len(page) < size:
+            if len(page) < size or (count is not None and len(found) >= count):
                 break
             before = page[-1]["id"]
-    return found[::-1]
+    return found[:count][::-1]
 
 
 async def _events(asked: Core, path: str, count: int, last: int | None) -> list[dict[str, Any]]:
     """The latest events up to the one with the id `last`, oldest first."""
     found: dict[int, dict[str, Any]] = {}
     number = 0
+    # Where none are wanted too: it tells whether there is such a plugin.
+    size = min(max(count, 1), _PAGE)
     # Pages shift while events arrive: one that comes again is the same.
-    while len(found) < count:
-        page = (await asked.get(path, {"page": number, "page_size": min(max(count, 1), _PAGE)}))["events"]
+    while True:
+        page = (await asked.get(path, {"page": number, "page_size": size}))["events"]
         found.update((event["id"], event) for event in page if last is None or event["id"] <= last)
         number += 1
-        if len(page) < min(max(count, 1), _PAGE):
+        if len(page) < size or len(found) >= count:
             break
     return [found[id] for id in sorted(found)][-count:] if count else []
 
