@@ -63,7 +63,7 @@ def test_there_and_back(core: Core, local: Cli) -> None:
     told = local.ok("backup", "kept.db", "--json").json()
     assert (told["backup"], told["bytes"]) == ("kept.db", backup.stat().st_size)
     assert backup.stat().st_mode & 0o777 == 0o600
-    assert list(core.folder.glob(".kept*")) == list(core.folder.glob("kept.db-*")) == []
+    assert list(core.folder.glob(".toru-*")) == list(core.folder.glob("kept.db-*")) == []
     store(core, "after", "2")
 
     assert "is there already" in local.run("backup", "kept.db").failure(1)
@@ -176,6 +176,34 @@ def test_a_step_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(OSError, match="Input/output"):
         backups.put_back(backup, database, datetime.now(UTC), lambda part: None)
     assert keys(database) == {"a"}
+
+
+def test_where_a_file_has_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on vfat, and on some network shares: what was there is kept all the same."""
+    database, backup = tmp_path / "toru.db", tmp_path / "kept.db"
+    for path, key in ((database, "old"), (backup, "new")):
+        made_with(path, key)
+    Path(f"{database}-journal").write_bytes(b"of the old one")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(backups, "_check_backup", lambda backup: None)
+    now = datetime.now(UTC)
+    aside = backups.put_back(backup, database, now, lambda part: None)
+    assert aside is not None
+    assert Path(f"{aside}-journal").read_bytes() == b"of the old one"
+    Path(f"{aside}-journal").unlink()
+    assert (keys(database), keys(aside), aside.stat().st_mode & 0o777) == ({"new"}, {"old"}, 0o600)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.db", "toru.db", aside.name]
+
+
+def made_with(path: Path, key: str) -> None:
+    """A database that stores that key."""
+    with closing(sqlite3.connect(path)) as made, made:
+        made.execute("CREATE TABLE plugin_kv (key)")
+        made.execute("INSERT INTO plugin_kv VALUES (?)", [key.encode()])
 
 
 def test_a_journal_that_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import click
@@ -262,28 +262,19 @@ def _written(file: str) -> Iterator[IO[str]]:
             yield opened
         return
     from toru.cli.failures import Failed
+    from toru.store.files import replacing
 
     # Through a link, to what is linked.
-    path = os.path.realpath(file)
-    if os.path.exists(file) and not os.path.isfile(path):
+    path = Path(os.path.realpath(file))
+    if os.path.exists(file) and not path.is_file():
         # A pipe or a device can only be written to.
         with open(file, "w", encoding="utf-8") as opened:
             yield opened
         return
-    folder, name = os.path.split(path)
-    if not os.path.isdir(folder):
-        raise Failed(f"there is no folder {folder}")
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8") as opened:
-            yield opened
-            opened.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    if not path.parent.is_dir():
+        raise Failed(f"there is no folder {path.parent}")
+    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8") as opened:
+        yield opened
 
 
 def _entries(file: IO[str]) -> Iterator[tuple[str, str]]:

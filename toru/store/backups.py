@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from toru.errors import StartError
 from toru.store import sqlite
-from toru.store.files import sync
+from toru.store.files import replacing, sync
 
 # Of the database's 4 KiB, at a time: between two parts the progress is told.
 _PAGES = 1000
@@ -35,7 +35,7 @@ def back_up(database: Path, target: Path, progress: Progress) -> None:
         raise StartError(f"database: there is none at {database}; say with --data or --database where it is")
     # What is no database of toru's is not worth keeping, and what is damaged does not pass for a backup.
     sqlite.is_current(database)
-    with _new_file(target) as temporary:
+    with replacing(target) as temporary:
         _copy(database, temporary, progress)
         _check_copy(temporary, database)
 
@@ -50,7 +50,7 @@ def put_back(backup: Path, database: Path, now: datetime, progress: Progress) ->
         raise StartError(f"{backup} is no file")
     _check_backup(backup)
     aside = database.with_name(f"{database.name}.before-{now:%Y%m%dT%H%M%S}")
-    with _new_file(database) as temporary:
+    with replacing(database) as temporary:
         _copy(backup, temporary, progress)
         _check_copy(temporary, backup)
         # What can fail comes before the old database is touched.
@@ -62,23 +62,6 @@ def put_back(backup: Path, database: Path, now: datetime, progress: Progress) ->
             with suppress(FileNotFoundError):
                 os.unlink(f"{database}{suffix}")
     return aside if kept else None
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`, which takes its name at the end; whole, and on disk."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.rename(path)
-    finally:
-        for suffix in ("", *_LOGS):
-            with suppress(FileNotFoundError):
-                os.unlink(f"{temporary}{suffix}")
-    sync(path.parent)
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
@@ -99,6 +82,11 @@ def _copy(source: Path, target: Path, progress: Progress) -> None:
             writing.execute("PRAGMA journal_mode=DELETE").fetchone()
     except sqlite3.Error as error:
         raise StartError(f"{source} cannot be copied to {target.parent}: {error}") from error
+    finally:
+        # Where it failed they may be there; `target` itself is removed by whoever made it.
+        for suffix in _LOGS:
+            with suppress(FileNotFoundError):
+                os.unlink(f"{target}{suffix}")
 
 
 def _check_copy(copy: Path, shown: Path) -> None:
@@ -129,15 +117,26 @@ def _check_backup(backup: Path) -> None:
 
 
 def _keep(database: Path, aside: Path) -> bool:
-    """Give the database, and what was not brought into it yet, second names. Whether there was one."""
+    """Keep the database, and what was not brought into it yet, under second names. Whether there was one."""
     if not database.exists():
         return False
     # An empty log is what a look at the database leaves where nobody uses it; of the shared memory nothing is needed.
     for suffix in ("-wal", "-journal"):
         if _size(f"{database}{suffix}"):
-            os.link(f"{database}{suffix}", f"{aside}{suffix}")
-    os.link(database, aside)
+            _give_second_name(Path(f"{database}{suffix}"), Path(f"{aside}{suffix}"))
+    _give_second_name(database, aside)
     return True
+
+
+def _give_second_name(path: Path, second: Path) -> None:
+    """`path` under both names, or a copy of it where the file system has one name for a file. Never replaces."""
+    try:
+        os.link(path, second)
+    except FileExistsError:
+        raise
+    except OSError:
+        with replacing(second) as temporary:
+            shutil.copyfile(path, temporary)
 
 
 def _size(path: str) -> int:

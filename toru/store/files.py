@@ -5,7 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -15,16 +16,26 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises OSError, after which `path` has its old content (or, where only the last step failed, the
     new) and nothing else is left in its folder.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".toru-")
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, with mode 0600, which takes its place at the end, whole and on disk.
+
+    Where its user or a step fails it is removed, and `path` is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".toru-")
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with open(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.rename(temporary, path)
+        yield temporary
+        sync(temporary)
+        temporary.rename(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
     sync(path.parent)
 
