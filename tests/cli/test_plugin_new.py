@@ -121,14 +121,17 @@ def test_requirements_are_packed(author: Cli) -> None:
     (library / "wise_words.py").write_text("WORDS = 'wise words'\n")
     (folder / "requirements.txt").write_text(f"{library}\n")
     script = (folder / "plugin.py").read_text()
-    script = script.replace("from pathlib", "import wise_words\nfrom pathlib")
+    script = script.replace("from pathlib", "import wise_words, importlib.metadata\nfrom pathlib")
+    script = script.replace('version="1.0.0"', "version=importlib.metadata.version('wise-words')")
     (folder / "plugin.py").write_text(script.replace('name="Mine"', "name=wise_words.WORDS"))
     author.environ |= {"PIP_NO_BUILD_ISOLATION": "0", "PIP_NO_INDEX": "1"}
     author.ok("plugin", "pack", "mine")
     done = subprocess.run(
         [sys.executable, "-IS", folder / "mine.binary", "--metadata"], capture_output=True, check=True
     )
-    assert json.loads(done.stdout)["name"] == "wise words"
+    told = json.loads(done.stdout)
+    # A library may ask for its own version.
+    assert (told["name"], told["version"]) == ("wise words", "1")
 
 
 def test_a_plugin_that_cannot_start_is_not_packed(author: Cli) -> None:

@@ -1,7 +1,8 @@
-"""What cannot be packed is named in one line, and nothing is written."""
+"""What is packed is the whole program; what cannot be packed is named in one line, and nothing is written."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,21 @@ def test_a_link_to_nowhere(cli: Cli) -> None:
 def test_no_place_for_it(cli: Cli) -> None:
     told = cli.run("plugin", "pack", "mine", "-o", cli.folder / "absent" / "x.binary").failure(1)
     assert "absent/.x.binary.new: No such file or directory" in told
+
+
+def test_what_is_no_part_of_it_is_left_out(cli: Cli) -> None:
+    """And nothing else: folders of a program may have any name."""
+    folder = cli.folder / "mine"
+    shipped = ["bin/run", "lib/tests/__init__.py", "lib/README.md", "lib/some.binary"]
+    left = [".env", "README.md", "cache/CACHEDIR.TAG", "lib/node_modules/a.js", "tests/t.py", "toru.toml"]
+    left.append("venv/pyvenv.cfg")
+    unsaid = ["mine.binary", "lib/__pycache__/x.pyc", "lib/x.py~"]
+    for name in (*shipped, *left, *unsaid):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    told, _ = cli.ok("plugin", "pack", "mine").out.splitlines()
+    assert told == "left out: .env, README.md, cache, lib/node_modules, tests, toru.toml, venv"
+    with zipfile.ZipFile(folder / "mine.binary") as packed:
+        names = {name for name in packed.namelist() if not name.endswith("/")}
+    assert names >= set(shipped)
+    assert not names & {*left, *unsaid}

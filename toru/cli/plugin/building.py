@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipapp
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,27 +16,31 @@ from toru.cli.failures import Failed
 # What runs a packed plugin in Python: the module that its author wrote, under the name that it has when it is run.
 _MAIN = 'from runpy import run_module\n\nrun_module("plugin", run_name="__main__", alter_sys=True)\n'
 _PYTHON = "/usr/bin/env python3"
-_NOT_SHIPPED = (
-    "*.binary",
-    "__pycache__",
-    "requirements.txt",
-    "README.md",
-    "tests",
-    "*.pyc",
-    "*.dist-info",
-    "bin",
-)
-# What builds write, and what is of no concern to a plugin.
-SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "target", "tests"})
+# At the top of a folder, for its author alone; the settings are those of `toru plugin dev`.
+_AUTHORS_OWN = frozenset({"tests", "README.md", "toru.toml"})
+# Wherever they are, what programs write that its author did not.
+_WRITTEN = frozenset({"__pycache__", "node_modules"})
+# In folders that are a virtual environment, and what a build or a tool can make again.
+_MARKS = ("pyvenv.cfg", "CACHEDIR.TAG")
+
+# How names begin, and how they end: git's own, that of `toru plugin dev`, and what is made anew each time.
+_MISSED_BY_NOBODY = ((".git", ".toru", "__pycache__"), (".pyc", ".binary", "~"))
+
+# Makes a plugin's one file of its folder; returns what of the folder is not in it and might be missed.
+Maker = Callable[[Path, Path], Sequence[str]]
 
 
-def build(folder: Path, target: Path) -> None:
-    """Build the plugin in `folder`, and put it in the place of `target` in one step. Raises Failed."""
+def build(folder: Path, target: Path) -> Sequence[str]:
+    """Build the plugin in `folder`, and put it in the place of `target` in one step. Raises Failed.
+
+    Returns what of the folder is not in it and might be missed, as paths in there.
+    """
     maker = _maker(folder)
     with TemporaryDirectory(prefix="toru-pack-") as scratch:
         made = Path(scratch) / "plugin"
-        maker(folder, made)
+        left_out = maker(folder, made)
         place(made, target)
+    return left_out
 
 
 def place(made: Path, target: Path) -> None:
@@ -50,14 +54,22 @@ def place(made: Path, target: Path) -> None:
 
 def sources(folder: Path) -> Iterator[Path]:
     """The files of a plugin's folder that its author writes."""
-    for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS and not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and not name.endswith((".binary", ".pyc", "~")):
-                yield Path(path, name)
+    for place, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not _left_out(folder, Path(place, name))]
+        yield from (path for name in names if not _left_out(folder, path := Path(place, name)))
 
 
-def _maker(folder: Path) -> Callable[[Path, Path], None]:
+def _left_out(folder: Path, path: Path) -> bool:
+    """Whether what is at `path` is surely no part of the plugin in `folder`."""
+    name = path.name
+    if name.startswith(".") or name in _WRITTEN or name.endswith((".pyc", "~")):
+        return True
+    if path.parent == folder and (name in _AUTHORS_OWN or name.endswith(".binary")):
+        return True
+    return any((path / mark).is_file() for mark in _MARKS)
+
+
+def _maker(folder: Path) -> Maker:
     found = [name for name in _MAKERS if (folder / name).is_file()]
     if len(found) == 1:
         return _MAKERS[found[0]]
@@ -68,7 +80,7 @@ def _maker(folder: Path) -> Callable[[Path, Path], None]:
     )
 
 
-def _python(folder: Path, made: Path) -> None:
+def _python(folder: Path, made: Path) -> Sequence[str]:
     """A zipapp with the kit and with what requirements.txt names."""
     import toru.plugin
 
@@ -77,14 +89,27 @@ def _python(folder: Path, made: Path) -> None:
             raise Failed(f"{folder / name}: packing writes one of that name itself; give yours another")
     [kit] = toru.plugin.__path__
     tree = made.with_suffix(".tree")
-    shutil.copytree(folder, tree, ignore=shutil.ignore_patterns(".*", *_NOT_SHIPPED))
     if (folder / "requirements.txt").is_file():
         _install_requirements(folder / "requirements.txt", tree)
+    left_out: list[str] = []
+
+    def ignored(place: str, names: list[str]) -> list[str]:
+        found = [name for name in names if _left_out(folder, Path(place, name))]
+        left_out.extend(
+            os.path.relpath(os.path.join(place, name), folder)
+            for name in found
+            if not name.startswith(_MISSED_BY_NOBODY[0]) and not name.endswith(_MISSED_BY_NOBODY[1])
+        )
+        return found
+
+    # After what is required, as on the path of a plugin that is not packed: its own files count more.
+    shutil.copytree(folder, tree, ignore=ignored, dirs_exist_ok=True)
     (tree / "toru").mkdir()
     (tree / "toru" / "__init__.py").write_text('"""What a packed plugin has of toru: the kit."""\n')
     shutil.copytree(kit, tree / "toru" / "plugin", ignore=shutil.ignore_patterns("__pycache__", "testing.py"))
     (tree / "__main__.py").write_text(_MAIN)
     zipapp.create_archive(tree, made, _PYTHON, compressed=True)
+    return sorted(left_out)
 
 
 def _install_requirements(requirements: Path, tree: Path) -> None:
@@ -99,11 +124,11 @@ def _install_requirements(requirements: Path, tree: Path) -> None:
             f"requirements.txt: {', '.join(compiled)} has compiled parts, which cannot be loaded from one file; "
             "take a library in Python alone, or have the plugin use what is installed on the machine that runs it"
         )
-    for left in (*tree.glob("*.dist-info"), tree / "bin"):
-        shutil.rmtree(left, ignore_errors=True)
+    # Commands, which nobody can start in there. What libraries say of themselves stays: some of them ask for it.
+    shutil.rmtree(tree / "bin", ignore_errors=True)
 
 
-def _rust(folder: Path, made: Path) -> None:
+def _rust(folder: Path, made: Path) -> Sequence[str]:
     import json
 
     output = _run(["cargo", "build", "--release", "--message-format=json-render-diagnostics"], folder)
@@ -115,18 +140,21 @@ def _rust(folder: Path, made: Path) -> None:
     if len(built) != 1:
         raise Failed(f"{folder}: cargo built {len(built)} programs, and a plugin is one")
     shutil.copyfile(built[0], made)
+    return ()
 
 
-def _go(folder: Path, made: Path) -> None:
+def _go(folder: Path, made: Path) -> Sequence[str]:
     _run(["go", "build", "-o", os.fspath(made), "."], folder, {"CGO_ENABLED": "0"})
+    return ()
 
 
-def _script(name: str) -> Callable[[Path, Path], None]:
-    def copy(folder: Path, made: Path) -> None:
+def _script(name: str) -> Maker:
+    def copy(folder: Path, made: Path) -> Sequence[str]:
         shutil.copyfile(folder / name, made)
         with made.open("rb") as script:
             if script.read(2) != b"#!":
                 raise Failed(f"{folder / name} does not begin with #! and the program that runs it")
+        return ()
 
     return copy
 
@@ -152,7 +180,7 @@ def _run(command: list[str], folder: Path, environment: Mapping[str, str] = {}) 
     return done.stdout
 
 
-_MAKERS: Mapping[str, Callable[[Path, Path], None]] = {
+_MAKERS: Mapping[str, Maker] = {
     "plugin.py": _python,
     "Cargo.toml": _rust,
     "plugin.js": _script("plugin.js"),
