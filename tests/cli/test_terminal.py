@@ -127,3 +127,12 @@ def test_completion(stranger: Cli, shell: str) -> None:
 def test_plugins_are_completed(cli: Cli) -> None:
     words = {"_TORU_COMPLETE": "bash_complete", "COMP_WORDS": "toru restart he", "COMP_CWORD": "2"}
     assert cli.run(environ=words).out.split() == ["plain,hello"]
+
+
+def test_what_an_export_lacks(cli: Cli) -> None:
+    """The person who makes it is told then."""
+    cli.ok("kv", "set", "hello", "colour", "blue")
+    terminal = Terminal(cli, "kv", "export", "hello", "out.jsonl")
+    assert terminal.end() == 0
+    assert terminal.shown.startswith("toru: the time to live of keys is not in an export")
+    cli.ok("kv", "delete", "hello", "colour")

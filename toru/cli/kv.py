@@ -122,11 +122,14 @@ def list_(url: str | None, id: str, prefix: str, as_json: bool) -> None:
 def export(url: str | None, id: str, file: str, prefix: str, as_json: bool) -> None:
     """Write all keys and values to FILE, for this user alone, or to standard output.
 
-    Each is a line of JSON, {"key": …, "value": …}. A FILE that is there is replaced once all is written. What changes meanwhile may be in it or not, and when a
-    value is to be forgotten is not told. With --json, which needs a FILE, the count is printed.
+    Each is a line of JSON, {"key": …, "value": …}. A FILE that is there is replaced once all is written. What
+    changes meanwhile may be in it or not. With --json, which needs a FILE, the count is printed.
+
+    The time to live of keys is not exported, because toru does not tell it: once they are imported they stay
+    until somebody deletes them.
     """
     from toru.cli.client import run
-    from toru.cli.output import print_json
+    from toru.cli.output import print_json, warn
 
     if as_json and file == "-":
         raise click.UsageError("--json needs a FILE: standard output is where the values go")
@@ -149,6 +152,8 @@ def export(url: str | None, id: str, file: str, prefix: str, as_json: bool) -> N
         count = run(lambda reactor: story(reactor, opened))
     if as_json:
         print_json({"exported": count})
+    elif count and sys.stderr.isatty():
+        warn("the time to live of keys is not in an export: once imported they stay until they are deleted")
 
 
 @kv.command(name="import")
