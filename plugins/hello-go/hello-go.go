@@ -16,9 +16,11 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // What toru shows of the plugin, and where its requests come in: /api/plugins/route/hello-go/... Capabilities are
@@ -62,7 +64,13 @@ func text(status int, body, kind string) response {
 }
 
 // answer may take its time: toru sends further requests meanwhile, and answers may come in any order.
-func answer(asked request) response {
+func answer(asked request) (answered response) {
+	defer func() {
+		if failure := recover(); failure != nil { // Or else it ends the process, and all other requests with it.
+			log.Printf("%s %s: %v\n%s", asked.Method, asked.Path, failure, debug.Stack())
+			answered = text(500, "The plugin failed here; its log says why.\n", "text/plain; charset=utf-8")
+		}
+	}()
 	// What stands behind /api/plugins/route/hello-go, still percent-encoded, with its query.
 	path, rest, _ := strings.Cut(asked.Path, "?")
 	values, _ := url.ParseQuery(rest)
@@ -148,11 +156,15 @@ func main() {
 	// A socket left by a process that was killed: Listen would refuse it.
 	_ = os.Remove(path)
 	listener, err := net.Listen("unix", path)
-	for err == nil {
-		var connection net.Conn
-		if connection, err = listener.Accept(); err == nil {
+	if err != nil {
+		log.Fatal(err)
+	}
+	for {
+		if connection, err := listener.Accept(); err == nil {
 			go converse(connection, leave)
+		} else { // Too many open files, for instance: there will be fewer.
+			log.Println("cannot take a connection:", err)
+			time.Sleep(100 * time.Millisecond)
 		}
 	}
-	log.Fatal(err)
 }

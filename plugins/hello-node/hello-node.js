@@ -97,6 +97,7 @@ async function handle(line, connection) {
     try {
       reply("http", await answer(payload));
     } catch (error) {
+      console.error(error); // With its stack.
       reply("error", { message: String(error) }); // One bad request fails alone; toru answers it with 502.
     }
   } else if (type === "lifecycle" && payload?.action === "ping") {

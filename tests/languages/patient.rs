@@ -1,4 +1,5 @@
-//! Answers `/wait` once a file is there, which its environment names; with `REFUSE` it does not start at all.
+//! Answers `/wait` once a file is there, which its environment names, and `/too-long` with more than fits into a
+//! message; with `REFUSE` it does not start at all.
 
 use std::env;
 use std::path::PathBuf;
@@ -32,6 +33,9 @@ impl ToruPlugin for Patient {
     fn handle_http(&self, request: HttpRequest) -> PluginResult<HttpResponse> {
         while request.path == "/wait" && !self.file.exists() {
             thread::sleep(Duration::from_millis(5));
+        }
+        if request.path == "/too-long" {
+            return Ok(HttpResponse::new(200).with_body(vec![255; 13 << 20]));
         }
         Ok(HttpResponse::text(200, request.path))
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -27,6 +28,13 @@ class Plugin:
         self.connection.settimeout(PATIENCE)
         self.lines = self.connection.makefile("r")
 
+    def connect_again(self) -> None:
+        self.lines.close()
+        self.connection.close()
+        self.connection = wait_for(self.connected)
+        self.connection.settimeout(PATIENCE)
+        self.lines = self.connection.makefile("r")
+
     def connected(self) -> socket.socket | None:
         connection = socket.socket(socket.AF_UNIX)
         try:
@@ -43,10 +51,25 @@ class Plugin:
     def ask(self, request_id: str, path: str) -> None:
         self.say("http", request_id, method="GET", path=path, headers={}, body=None, body_encoding="utf-8")
 
+    def answer(self) -> dict[str, Any]:
+        """The message that came next."""
+        message: dict[str, Any] = json.loads(self.lines.readline())
+        return message
+
     def heard(self) -> str:
         """The id of the answer that came next."""
-        id: str = json.loads(self.lines.readline())["request_id"]
+        id: str = self.answer()["request_id"]
         return id
+
+    def wait_read(self) -> None:
+        """Wait until it has read what it was sent."""
+        self.say("lifecycle", "ping", action="ping")
+        assert self.heard() == "ping"
+
+    def said(self) -> str:
+        """The next line of its log."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
 
 
 @pytest.fixture
@@ -75,17 +98,21 @@ def test_a_slow_request_holds_up_nothing(patient: Plugin) -> None:
     for number in range(2, 50):
         patient.ask(str(number), "/")
         assert patient.heard() == str(number)
-    patient.say("lifecycle", "ping", action="ping")
-    assert patient.heard() == "ping"
+    patient.wait_read()
     patient.file.touch()
     assert patient.heard() == "1"
     threads = len(os.listdir(f"/proc/{patient.process.pid}/task"))
     assert threads < 25, "one for each request would be 51"
 
 
-def test_what_was_asked_is_answered_before_the_end(patient: Plugin) -> None:
+@pytest.mark.parametrize("signalled", [False, True])
+def test_what_was_asked_is_answered_before_the_end(patient: Plugin, signalled: bool) -> None:
     patient.ask("1", "/wait")
-    patient.say("lifecycle", action="shutdown", grace_seconds=PATIENCE)
+    if signalled:
+        patient.wait_read()
+        patient.process.terminate()
+    else:
+        patient.say("lifecycle", action="shutdown", grace_seconds=PATIENCE)
     patient.file.touch()
     assert patient.heard() == "1"
     assert patient.process.wait(PATIENCE) == 0
@@ -101,12 +128,48 @@ def test_the_end_does_not_wait_for_ever(patient: Plugin) -> None:
     assert patient.process.wait(PATIENCE) == 0
 
 
+def test_a_second_word_of_the_end_changes_nothing(patient: Plugin) -> None:
+    patient.ask("1", "/wait")
+    patient.wait_read()
+    patient.say("lifecycle", action="shutdown", grace_seconds=PATIENCE)
+    patient.process.terminate()
+    patient.process.terminate()
+    patient.file.touch()
+    assert patient.heard() == "1"
+    assert patient.process.wait(PATIENCE) == 0
+    assert patient.said() == "bye\n"
+    assert patient.said() == ""
+
+
+def test_an_answer_that_does_not_fit(patient: Plugin) -> None:
+    patient.ask("1", "/too-long")
+    answer = patient.answer()
+    assert (answer["request_id"], answer["payload"]["status"]) == ("1", 500)
+    line = json.loads(patient.said())
+    assert line["level"] == "error"
+    assert line["message"].startswith("GET /too-long: the answer is too long: it takes ")
+    patient.ask("2", "/")
+    assert patient.heard() == "2"
+
+
+def test_it_outlives_a_lack_of_files(patient: Plugin) -> None:
+    limits = resource.prlimit(patient.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(patient.process.pid, resource.RLIMIT_NOFILE, (3, limits[1]))
+    refused = wait_for(patient.connected)
+    line = json.loads(patient.said())
+    assert line["level"] == "warn"
+    assert line["message"].startswith("cannot take a connection: Too many open files")
+    refused.close()
+    resource.prlimit(patient.process.pid, resource.RLIMIT_NOFILE, limits)
+    patient.connect_again()
+    patient.ask("1", "/")
+    assert patient.heard() == "1"
+
+
 def test_a_connection_that_cannot_be_trusted(patient: Plugin) -> None:
     patient.connection.sendall(b"not json\n")
     assert patient.lines.readline() == ""
-    patient.connection.close()
-    patient.connection = wait_for(patient.connected)
-    patient.lines = patient.connection.makefile("r")
+    patient.connect_again()
     patient.ask("1", "/")
     assert patient.heard() == "1"
 

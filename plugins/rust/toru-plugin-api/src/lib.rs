@@ -21,7 +21,7 @@
 //! ```
 //!
 //! What `run` does with the socket can be done by hand, too: [`MessageReader`] and [`MessageWriter`].
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod base64text;
@@ -34,6 +34,7 @@ mod message;
 mod metadata;
 mod protocol;
 mod run;
+mod signal;
 
 pub use context::PluginContext;
 pub use error::{PluginError, PluginResult};
@@ -57,9 +58,11 @@ pub trait ToruPlugin: Send + Sync + Sized + 'static {
     }
 
     /// Answers a request. Called on several threads, for as many at once as the metadata's `concurrency` says.
-    /// An error, or a panic, fails this request alone: its client gets a 502, and toru's log says why.
+    /// An error fails this request alone: its client gets a 502, and toru's log says why. So does a panic, whose
+    /// client gets a 500.
     fn handle_http(&self, request: HttpRequest) -> PluginResult<HttpResponse>;
 
-    /// Called once all requests are answered, or there is no more time for them; then the process exits.
+    /// Called once all requests are answered, or there is no more time for them; then the process exits. It is
+    /// asked to by toru, or by SIGTERM.
     fn shutdown(&self) {}
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, Value};
 
+use crate::protocol::MAX_LINE;
 use crate::{base64text, HttpRequest, HttpResponse, LogLevel, PluginError, PluginResult};
 
 /// What toru says.
@@ -82,7 +83,7 @@ struct Envelope<'a> {
     #[serde(rename = "type", borrow)]
     kind: Cow<'a, str>,
     #[serde(default)]
-    request_id: String,
+    request_id: Value,
     #[serde(borrow)]
     payload: Option<&'a RawValue>,
 }
@@ -90,8 +91,8 @@ struct Envelope<'a> {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Lifecycle {
-    action: String,
-    grace_seconds: f64,
+    action: Value,
+    grace_seconds: Value,
 }
 
 #[derive(Deserialize)]
@@ -100,8 +101,7 @@ struct Request {
     path: String,
     headers: HashMap<String, String>,
     body: Option<String>,
-    #[serde(default)]
-    body_encoding: String,
+    body_encoding: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -140,23 +140,27 @@ struct Line<'a> {
 }
 
 impl Message {
-    /// Reads a line. Fails where it is no JSON object with a `type`: the connection cannot be trusted any more.
+    /// Reads a line. Fails where it is no JSON object with a `type`, or a request without a `request_id`: the
+    /// connection cannot be trusted any more.
     pub fn decode(line: &[u8]) -> PluginResult<Self> {
         let envelope: Envelope = serde_json::from_slice(line)?;
         let payload = envelope.payload.map_or("null", RawValue::get);
-        let request_id = envelope.request_id;
-        Ok(match envelope.kind.as_ref() {
-            "http" => match read_request(payload) {
+        let request_id = envelope.request_id.as_str().map(String::from);
+        Ok(match (envelope.kind.as_ref(), request_id) {
+            ("http", None) => return Err("a request has no `request_id`".into()),
+            ("http", Some(request_id)) => match read_request(payload) {
                 Ok(request) => Self::Http { request_id, request },
                 Err(error) => Self::Unusable { request_id, why: error.message },
             },
-            "cancel" => Self::Cancel { request_id },
-            "lifecycle" => {
+            ("cancel", Some(request_id)) => Self::Cancel { request_id },
+            ("lifecycle", request_id) => {
                 let lifecycle: Lifecycle = serde_json::from_str(payload).unwrap_or_default();
-                match lifecycle.action.as_str() {
-                    "init" => Self::Init,
-                    "shutdown" => Self::Shutdown { grace_seconds: lifecycle.grace_seconds },
-                    "ping" => Self::Ping { request_id },
+                match (lifecycle.action.as_str(), request_id) {
+                    (Some("init"), _) => Self::Init,
+                    (Some("shutdown"), _) => {
+                        Self::Shutdown { grace_seconds: lifecycle.grace_seconds.as_f64().unwrap_or(0.0) }
+                    }
+                    (Some("ping"), Some(request_id)) => Self::Ping { request_id },
                     _ => Self::Unknown,
                 }
             }
@@ -168,17 +172,30 @@ impl Message {
 fn read_request(payload: &str) -> PluginResult<HttpRequest> {
     let Request { method, path, headers, body, body_encoding } = serde_json::from_str(payload)?;
     let body = match body {
-        Some(text) if body_encoding == "base64" => Some(base64text::decode(&text)?),
+        Some(text) if body_encoding.as_deref() == Some("base64") => Some(base64text::decode(&text)?),
         body => body.map(String::into_bytes),
     };
     Ok(HttpRequest { method, path, headers, body })
 }
 
 impl Reply {
-    /// The line, without its end. There is no newline in it.
-    pub fn encode(&self) -> Vec<u8> {
+    /// The line, without its end. There is no newline in it. Fails where it would be longer than a line may be.
+    pub fn encode(&self) -> PluginResult<Vec<u8>> {
+        let mut encoded = self.line(false);
+        if encoded.len() > MAX_LINE {
+            // Text of control characters grows six-fold in JSON, base64 by a third only.
+            encoded = self.line(true);
+        }
+        if encoded.len() > MAX_LINE {
+            let length = encoded.len();
+            return Err(format!("it takes {length} bytes in a message, which may have {MAX_LINE}").into());
+        }
+        Ok(encoded)
+    }
+
+    fn line(&self, as_bytes: bool) -> Vec<u8> {
         match self {
-            Self::Http { request_id, response } => line("http", Some(request_id), answer(response)),
+            Self::Http { request_id, response } => line("http", Some(request_id), answer(response, as_bytes)),
             Self::Error { request_id, error } => {
                 let failure = Failure { message: &error.message, code: error.code.as_deref() };
                 line("error", Some(request_id), failure)
@@ -194,14 +211,14 @@ fn line<P: Serialize>(kind: &str, request_id: Option<&str>, payload: P) -> Vec<u
     serde_json::to_vec(&Outgoing { kind, request_id, payload }).expect("strings and numbers are JSON")
 }
 
-fn answer(response: &HttpResponse) -> Answer<'_> {
+fn answer(response: &HttpResponse, as_bytes: bool) -> Answer<'_> {
     let mut headers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, value) in &response.headers {
         headers.entry(name).or_default().push(value);
     }
     let (body, body_encoding) = match std::str::from_utf8(&response.body) {
-        Ok(text) => (Cow::from(text), "utf-8"),
-        Err(_) => (Cow::from(base64text::encode(&response.body)), "base64"),
+        Ok(text) if !as_bytes => (Cow::from(text), "utf-8"),
+        _ => (Cow::from(base64text::encode(&response.body)), "base64"),
     };
     Answer { status: response.status, headers, body, body_encoding }
 }

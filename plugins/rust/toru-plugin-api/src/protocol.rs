@@ -5,6 +5,9 @@ use std::sync::Mutex;
 
 use crate::{Message, PluginResult, Reply};
 
+/// Bytes, without the newline.
+pub(crate) const MAX_LINE: usize = 16 * 1024 * 1024;
+
 /// Reads what toru says on one connection.
 #[derive(Debug)]
 pub struct MessageReader<R> {
@@ -21,9 +24,11 @@ impl<R: Read> MessageReader<R> {
     /// Fails where it is lost, or for what is no message: close it then, toru connects again.
     pub fn read(&mut self) -> PluginResult<Option<Message>> {
         let mut line = Vec::new();
-        self.stream.read_until(b'\n', &mut line)?;
+        self.stream.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
         if line.ends_with(b"\n") {
             Message::decode(&line).map(Some)
+        } else if line.len() > MAX_LINE {
+            Err(format!("a line is longer than {MAX_LINE} bytes").into())
         } else {
             Ok(None)
         }
@@ -42,9 +47,11 @@ impl<W: Write> MessageWriter<W> {
         Self { stream: Mutex::new(stream) }
     }
 
-    /// Writes one message, and waits while toru does not read. Fails where the connection is lost.
+    /// Writes one message, and waits while toru does not read. Fails where the connection is lost, and with
+    /// [`InvalidData`](io::ErrorKind::InvalidData), without writing anything, where the message is too long.
     pub fn write(&self, reply: &Reply) -> io::Result<()> {
-        let mut line = reply.encode();
+        let mut line =
+            reply.encode().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.message))?;
         line.push(b'\n');
         let mut stream = match self.stream.lock() {
             Ok(stream) => stream,

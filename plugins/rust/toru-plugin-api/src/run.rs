@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::env;
 use std::fs;
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::path::PathBuf;
@@ -14,9 +15,10 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
+use crate::signal::on_sigterm;
 use crate::{
-    log, HttpRequest, LogLevel, Message, MessageReader, MessageWriter, PluginContext, PluginError,
-    PluginMetadata, PluginResult, Reply, ToruPlugin,
+    log, HttpRequest, HttpResponse, LogLevel, Message, MessageReader, MessageWriter, PluginContext,
+    PluginError, PluginMetadata, PluginResult, Reply, ToruPlugin,
 };
 
 /// Of the time that toru gives a plugin to exit, the part that is for requests which are not answered yet.
@@ -24,6 +26,12 @@ const FOR_REQUESTS: f64 = 0.8;
 
 /// Seconds; a `Duration` does not take every number.
 const LONGEST_GRACE: f64 = 3600.0;
+
+/// Seconds after a SIGTERM that nobody announced: toru sends SIGKILL two seconds after it.
+const SIGTERM_GRACE: f64 = 1.5;
+
+/// Until a connection is tried for again that could not be taken.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Runs the plugin, as toru starts it, and exits when toru says so. With `--metadata`, prints that and returns.
 ///
@@ -59,6 +67,7 @@ struct Work {
     waiting: VecDeque<Job>,
     unanswered: usize,
     idle_threads: usize,
+    ending: bool,
 }
 
 struct Job {
@@ -84,18 +93,29 @@ fn start<P: ToruPlugin>(mut plugin: P) -> PluginResult<()> {
         wanted: Condvar::new(),
         answered: Condvar::new(),
     });
+    let ending = Arc::clone(&server);
+    on_sigterm(move || ending.stop(SIGTERM_GRACE))?;
     for stream in listener.incoming() {
-        let (stream, server) = (stream?, Arc::clone(&server));
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = server.converse(stream) {
-                log(LogLevel::Warn, format_args!("connection closed: {error}"));
-            }
-        })?;
+        if let Err(error) = stream.and_then(|stream| server.take(stream)) {
+            // There are too many open files, or threads, for instance: there will be fewer.
+            log(LogLevel::Warn, format_args!("cannot take a connection: {error}"));
+            thread::sleep(PAUSE);
+        }
     }
     Ok(())
 }
 
 impl<P: ToruPlugin> Server<P> {
+    fn take(self: &Arc<Self>, stream: UnixStream) -> io::Result<()> {
+        let server = Arc::clone(self);
+        thread::Builder::new().spawn(move || {
+            if let Err(error) = server.converse(stream) {
+                log(LogLevel::Warn, format_args!("connection closed: {error}"));
+            }
+        })?;
+        Ok(())
+    }
+
     fn converse(self: Arc<Self>, stream: UnixStream) -> PluginResult<()> {
         let mut reader = MessageReader::new(stream.try_clone()?);
         let writer = Arc::new(Writer::new(stream));
@@ -137,9 +157,9 @@ impl<P: ToruPlugin> Server<P> {
     fn labour(&self) {
         let mut work = self.work();
         loop {
-            if let Some(Job { request_id, request, writer }) = work.waiting.pop_front() {
+            if let Some(job) = work.waiting.pop_front() {
                 drop(work);
-                say(&writer, &self.answer(request_id, request));
+                self.answer(job);
                 work = self.work();
                 work.unanswered -= 1;
                 if work.unanswered == 0 {
@@ -153,12 +173,22 @@ impl<P: ToruPlugin> Server<P> {
         }
     }
 
-    fn answer(&self, request_id: String, request: HttpRequest) -> Reply {
-        let answered = catch_unwind(AssertUnwindSafe(|| self.plugin.handle_http(request)));
-        match answered {
-            Ok(Ok(response)) => Reply::Http { request_id, response },
-            Ok(Err(error)) => Reply::Error { request_id, error },
-            Err(panic) => Reply::Error { request_id, error: panicked(panic.as_ref()) },
+    fn answer(&self, Job { request_id, request, writer }: Job) {
+        let asked = format!("{} {}", request.method, request.path);
+        let reply = match catch_unwind(AssertUnwindSafe(|| self.plugin.handle_http(request))) {
+            Ok(Ok(response)) => Reply::Http { request_id: request_id.clone(), response },
+            Ok(Err(error)) => Reply::Error { request_id: request_id.clone(), error },
+            Err(panic) => {
+                log(LogLevel::Error, format_args!("{asked} panicked: {}", words(panic.as_ref())));
+                return say(&writer, &failed(request_id));
+            }
+        };
+        match writer.write(&reply) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                log(LogLevel::Error, format_args!("{asked}: the answer is too long: {error}"));
+                say(&writer, &failed(request_id));
+            }
+            _ => {}
         }
     }
 
@@ -166,11 +196,17 @@ impl<P: ToruPlugin> Server<P> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing more is read on this connection; what was asked before is answered where time allows.
-    fn stop(&self, grace_seconds: f64) -> ! {
+    /// What was asked before is answered where time allows. Returns only where the end has begun already.
+    fn stop(&self, grace_seconds: f64) {
+        let mut work = self.work();
+        if work.ending {
+            return;
+        }
+        work.ending = true;
         let grace = Duration::from_secs_f64((grace_seconds * FOR_REQUESTS).clamp(0.0, LONGEST_GRACE));
-        drop(self.answered.wait_timeout_while(self.work(), grace, |work| work.unanswered > 0));
-        self.plugin.shutdown();
+        drop(self.answered.wait_timeout_while(work, grace, |work| work.unanswered > 0));
+        // What it panics about is on standard error, and no reason to stay.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.plugin.shutdown()));
         let _ = fs::remove_file(&self.socket_path);
         process::exit(0);
     }
@@ -181,8 +217,15 @@ fn say(writer: &Writer, reply: &Reply) {
     let _ = writer.write(reply);
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> PluginError {
-    let said =
+fn failed(request_id: String) -> Reply {
+    Reply::Http {
+        request_id,
+        response: HttpResponse::text(500, "The plugin failed here; its log says why.\n"),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    PluginError::new(format!("panicked: {}", said.unwrap_or("without a word"))).with_code("panic")
+    text.unwrap_or("without a word")
 }

@@ -1,6 +1,6 @@
 //! Lines to messages and replies to lines, as the protocol has them.
 
-use std::io::Cursor;
+use std::io::{Cursor, ErrorKind, Read};
 
 use serde_json::{json, Value};
 use toru_plugin_api::{
@@ -19,7 +19,7 @@ fn request(line: &str) -> HttpRequest {
 }
 
 fn encoded(reply: &Reply) -> Value {
-    let line = reply.encode();
+    let line = reply.encode().unwrap();
     assert!(!line.contains(&b'\n'));
     serde_json::from_slice(&line).unwrap()
 }
@@ -86,6 +86,33 @@ fn what_else_toru_says() {
 }
 
 #[test]
+fn what_is_of_another_type_than_it_should_be() {
+    let lifecycle = |payload: &str| {
+        let line = format!(r#"{{"type": "lifecycle", "request_id": null, "payload": {payload}}}"#);
+        decoded(&line)
+    };
+    assert_eq!(lifecycle(r#"{"action": "init", "token": 1}"#), Message::Init);
+    for grace in ["null", r#""5""#] {
+        let payload = format!(r#"{{"action": "shutdown", "grace_seconds": {grace}}}"#);
+        assert_eq!(lifecycle(&payload), Message::Shutdown { grace_seconds: 0.0 });
+    }
+    for payload in [r#"{"action": "ping"}"#, r#"{"action": 1}"#, "[]"] {
+        assert_eq!(lifecycle(payload), Message::Unknown, "{payload}");
+    }
+    assert_eq!(decoded(r#"{"type": "cancel", "request_id": 7, "payload": {}}"#), Message::Unknown);
+    let payload =
+        json!({"method": "GET", "path": "/", "headers": {}, "body": null, "body_encoding": null}).to_string();
+    let asked = |request_id: &str| {
+        format!(r#"{{"type": "http", "request_id": {request_id}, "payload": {payload}}}"#).into_bytes()
+    };
+    assert!(matches!(Message::decode(&asked(r#""7""#)), Ok(Message::Http { .. })));
+    // Nobody could be answered.
+    for request_id in ["null", "7", "[]"] {
+        assert!(Message::decode(&asked(request_id)).is_err(), "{request_id}");
+    }
+}
+
+#[test]
 fn a_request_that_makes_no_sense_can_be_answered() {
     for payload in [
         "null",
@@ -111,6 +138,27 @@ fn answers() {
     assert_eq!(payload["headers"]["content-type"], json!(["text/plain; charset=utf-8"]));
     assert_eq!((&payload["body"], &payload["body_encoding"]), (&json!("hi"), &json!("utf-8")));
     assert_eq!(answer(HttpResponse::json(200, json!({"a": 1})))["body"], json!(r#"{"a":1}"#));
+}
+
+#[test]
+fn answers_that_grow_in_json() {
+    let body = vec![1; 3 << 20];
+    let payload = answer(HttpResponse::new(200).with_body(body.clone()));
+    assert_eq!(payload["body_encoding"], json!("base64"));
+    let line = json!({"type": "http", "request_id": "7", "payload": {"method": "GET", "path": "/", "headers": {},
+        "body": payload["body"], "body_encoding": "base64"}});
+    assert_eq!(request(&line.to_string()).body, Some(body));
+    assert_eq!(
+        answer(HttpResponse::new(200).with_body("a".repeat(15 << 20)))["body_encoding"],
+        json!("utf-8")
+    );
+
+    let response = HttpResponse::new(200).with_body(vec![255; 13 << 20]);
+    let reply = Reply::Http { request_id: "7".into(), response };
+    assert!(reply.encode().unwrap_err().message.contains("16777216"));
+    let mut written = Vec::new();
+    let error = MessageWriter::new(&mut written).write(&reply).unwrap_err();
+    assert_eq!((error.kind(), written.len()), (ErrorKind::InvalidData, 0));
 }
 
 #[test]
@@ -146,6 +194,8 @@ fn a_stream_of_lines() {
     for nonsense in ["not json\n", "\n", "[]\n", "{}\n", "{\"type\": 1}\n"] {
         assert!(MessageReader::new(Cursor::new(nonsense)).read().is_err(), "{nonsense}");
     }
+    let endless = std::io::repeat(b' ').take(17 << 20);
+    assert!(MessageReader::new(endless).read().unwrap_err().message.contains("16777216"));
 }
 
 #[test]
