@@ -132,7 +132,7 @@ def test_plugins_are_completed(cli: Cli) -> None:
 def test_what_an_export_lacks(cli: Cli) -> None:
     """The person who makes it is told then."""
     cli.ok("kv", "set", "hello", "colour", "blue")
-    terminal = Terminal(cli, "kv", "export", "hello", "out.jsonl")
-    assert terminal.end() == 0
-    assert terminal.shown.startswith("toru: the time to live of keys is not in an export")
+    with terminal(cli, "kv", "export", "hello", "out.jsonl") as person:
+        assert person.end() == 0
+        assert person.shown.startswith("toru: the time to live of keys is not in an export")
     cli.ok("kv", "delete", "hello", "colour")
