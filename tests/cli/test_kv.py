@@ -6,6 +6,8 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.cli.running import TORU, Cli
 from tests.integration.cores import PATIENCE
 
@@ -36,6 +38,12 @@ def test_a_value_comes_as_it_is(cli: Cli) -> None:
 def test_a_value_that_is_forgotten(cli: Cli) -> None:
     cli.ok("kv", "set", "hello", "brief", "x", "--ttl", "0.001")
     assert "'brief'" in cli.run("kv", "get", "hello", "brief").failure(5)
+
+
+@pytest.mark.parametrize("ttl", ["0", "-1", "nan", "inf"])
+def test_a_time_to_live_that_is_none(cli: Cli, ttl: str) -> None:
+    ended = cli.run("kv", "set", "hello", "brief", "x", "--ttl", ttl)
+    assert (ended.code, "--ttl" in ended.err) == (2, True)
 
 
 def test_the_core_says_what_is_wrong(cli: Cli) -> None:

@@ -124,3 +124,10 @@ def test_watching_with_json(cli: Cli, core: Core) -> None:
     )
     assert told[0]["name"] == "hello"
     following.stop(signal.SIGINT)
+
+
+@pytest.mark.parametrize("id", ["", "..", "../hello", "problems", "\x1b[31m"])
+@pytest.mark.parametrize("command", ["status", "restart", "logs", "events"])
+def test_what_is_the_id_of_no_plugin(cli: Cli, command: str, id: str) -> None:
+    """Nothing else is asked in its place."""
+    assert "There is no plugin '" in cli.run(command, id).failure(5)

@@ -36,6 +36,7 @@ from toru.cli.certificates import why_not_trusted
 from toru.cli.credentials import Credential
 from toru.cli.failures import Failed, Interrupted, Missing, NotAllowed, NotRunning, Unreachable
 from toru.cli.output import duration, one_line
+from toru.wire.metadata import ID, RESERVED_IDS
 
 T = TypeVar("T")
 
@@ -101,6 +102,13 @@ def normalised(url: str) -> str:
 def segment(text: str) -> str:
     """A part of a path, whatever stands in it."""
     return quote(text, safe="")
+
+
+def plugin_path(id: str) -> str:
+    """Where a plugin is. Raises Missing for what can be the id of none, and would be another place."""
+    if not ID.fullmatch(id) or id in RESERVED_IDS:
+        raise Missing(f"There is no plugin {id!r}.")
+    return f"/api/plugins/{id}"
 
 
 class Core:

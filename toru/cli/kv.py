@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # How many calls are under way at once where there are many to make.
 _TOGETHER = 8
 _LISTED = 100
+# As the core has it, toru.store.kv.MOST_TTL: a thousand years.
+_MOST_SECONDS = 31_536_000_000
 
 
 @click.group()
@@ -62,7 +65,10 @@ def get(url: str | None, id: str, key: str, as_json: bool) -> None:
 @click.argument("key")
 @click.argument("value")
 @click.option(
-    "--ttl", type=click.FloatRange(0, min_open=True), metavar="SECONDS", help="Forget it after that."
+    "--ttl",
+    type=click.FloatRange(0, _MOST_SECONDS, min_open=True),
+    metavar="SECONDS",
+    help="Forget it after that.",
 )
 @as_json
 def set_(url: str | None, id: str, key: str, value: str, ttl: float | None, as_json: bool) -> None:
@@ -70,6 +76,9 @@ def set_(url: str | None, id: str, key: str, value: str, ttl: float | None, as_j
     from toru.cli.output import print_json
 
     call: dict[str, object] = {"action": "set", "key": key, "value": _given(value)}
+    # Which is in every range.
+    if ttl is not None and isnan(ttl):
+        raise click.BadParameter("it must be a number of seconds", param_hint="--ttl")
     if ttl is not None:
         call["ttl_seconds"] = ttl
     [stored] = _calls(url, id, [call])
@@ -216,9 +225,9 @@ async def _together(
 ) -> list[dict[str, Any]]:
     from twisted.internet.defer import Deferred, FirstError, gatherResults
 
-    from toru.cli.client import segment
+    from toru.cli.client import plugin_path
 
-    path = f"/api/plugins/{segment(id)}/kv"
+    path = f"{plugin_path(id)}/kv"
     waiting = list(enumerate(calls))[::-1]
     came = {} if answers is None else answers
 

@@ -74,7 +74,7 @@ def logs(
     Escape sequences are taken out, other control characters are shown as escapes. With --json each
     record is a line, as the plugin wrote it.
     """
-    from toru.cli.client import run, segment
+    from toru.cli.client import plugin_path, run
 
     wanted: dict[str, str] = {
         name: value for name, value in (("level", level), ("since", since), ("q", grep)) if value
@@ -84,7 +84,7 @@ def logs(
 
     async def story(reactor: Any) -> None:
         asked = core(url, reactor=reactor)
-        path = f"/api/plugins/{segment(id)}/logs"
+        path = f"{plugin_path(id)}/logs"
         if not follow:
             for record in await _latest(asked, path, wanted, count, None):
                 show(record)
@@ -117,13 +117,13 @@ def events(url: str | None, id: str | None, follow: bool, lines: int, as_json: b
 
     With --json each event is a line.
     """
-    from toru.cli.client import run, segment
+    from toru.cli.client import plugin_path, run
 
     show = _event_as_json if as_json else event_as_line
 
     async def story(reactor: Any) -> None:
         asked = core(url, reactor=reactor)
-        path = f"/api/plugins/{segment(id)}/events" if id else "/api/events"
+        path = "/api/events" if id is None else f"{plugin_path(id)}/events"
         if not follow:
             for event in await _events(asked, path, lines, None):
                 show(event)
@@ -135,7 +135,7 @@ def events(url: str | None, id: str | None, follow: bool, lines: int, as_json: b
                     begun = True
                     for earlier in await _events(asked, path, lines, event):
                         show(earlier)
-            elif not id or event["plugin"] == id:
+            elif id is None or event["plugin"] == id:
                 show(event)
             sys.stdout.flush()
 

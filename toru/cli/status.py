@@ -74,10 +74,10 @@ async def _once(asked: Core, ids: tuple[str, ...], as_json: bool) -> bool:
 
 
 async def _plugins(asked: Core, ids: tuple[str, ...]) -> list[dict[str, Any]]:
-    from toru.cli.client import segment
+    from toru.cli.client import plugin_path
 
     if ids:
-        return [await asked.get(f"/api/plugins/{segment(id)}") for id in ids]
+        return [await asked.get(plugin_path(id)) for id in ids]
     plugins: list[dict[str, Any]] = await asked.get("/api/plugins")
     return plugins
 

@@ -76,9 +76,9 @@ def _switch(url: str | None, ids: tuple[str, ...], action: str, as_json: bool) -
 
 async def _one(asked: Core, id: str, action: str) -> dict[str, Any]:
     """The plugin as it is once it has started or stopped, or failed to."""
-    from toru.cli.client import pause, segment
+    from toru.cli.client import pause, plugin_path
 
-    path = f"/api/plugins/{segment(id)}"
+    path = plugin_path(id)
     plugin: dict[str, Any] = await asked.call("POST", f"{path}/{action}", timeout=_CALL_SECONDS)
     while plugin["state"] in ("starting", "stopping"):
         await pause(asked.reactor, _LOOK_SECONDS)
