@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import Engine, TextClause, event
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.ddl import ExecutableDDLElement
 from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import custom_op
+
+from toru.store import prepared
 
 # Functions that both have, with the same arguments and the same meaning.
 FUNCTIONS = frozenset({"coalesce", "count", "length", "lower", "max", "min", "sum", "upper"})
@@ -70,10 +74,17 @@ def watched() -> Iterator[list[str]]:
         if context.compiled is None and not OF_THE_ENGINE.match(statement):
             found.append(f"it has SQL as a string, which nobody can check: {statement}")
 
+    make_text = prepared.rendered
+
+    def rendered(statement: Any, dialect: Dialect) -> tuple[str, Sequence[str] | None]:
+        before_execute(None, statement, [], {}, None)
+        return make_text(statement, dialect)
+
     event.listen(Engine, "before_execute", before_execute)
     event.listen(Engine, "before_cursor_execute", before_cursor_execute)
     try:
-        yield found
+        with patch.object(prepared, "rendered", rendered):
+            yield found
     finally:
         event.remove(Engine, "before_execute", before_execute)
         event.remove(Engine, "before_cursor_execute", before_cursor_execute)

@@ -201,6 +201,7 @@ def test_a_token_is_shown_once_and_revoked(page: Page, core: Core) -> None:
 def test_the_role_of_a_token_is_chosen_by_the_keyboard(page: Page, core: Core) -> None:
     show_tokens(page)
     page.get_by_role("button", name="Make a token").press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
     page.keyboard.type("deploy")
     page.keyboard.press("Tab")
     expect(page.get_by_role("radio", name="Monitor")).to_be_focused()

@@ -17,6 +17,7 @@ TOKEN_PREFIX = "toru_"
 PLUGIN_TOKEN_PREFIX = "toru_plugin_"
 
 _PREFIX = TOKEN_PREFIX.encode()
+_PLUGIN_PREFIX = PLUGIN_TOKEN_PREFIX.encode()
 # 32 bytes are 43 characters.
 _WHOLE = re.compile(rb"toru_[\w-]{43}")
 _BEARER = re.compile(rb"bearer +(\S+)\s*", re.IGNORECASE)
@@ -116,7 +117,7 @@ class PluginTokens:
 
     def find(self, token: bytes) -> Principal | None:
         """Which plugin's token this is."""
-        return self._keys.find(token, 0.0)
+        return self._keys.find(token, 0.0) if token.startswith(_PLUGIN_PREFIX) else None
 
 
 def _slot(digest: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from klein import Klein
 from msgspec import structs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug import exceptions
@@ -97,7 +97,7 @@ class Face:
             self.klein.render(request)
         else:
             # Plugins store much, and the way through Klein would take longer than that does.
-            request.answer_with(Deferred.fromCoroutine(self.kv(request, stored[1])), _told)
+            request.answer_with(maybeDeferred(self._records.kv, request, stored[1]), _told)
 
     @app.route(PREFIX)
     def proxy(self, request: Request) -> Deferred[bytes]:
@@ -205,8 +205,8 @@ class Face:
         return request.reply(_tagged(request, tag, b"application/javascript; charset=utf-8", body))
 
     @app.route("/api/plugins/<id:id>/kv", methods=["POST"])
-    async def kv(self, request: Request, id: str) -> bytes:
-        return request.reply(await self._records.kv(request, id))
+    def kv(self, request: Request, id: str) -> Deferred[bytes]:
+        return self._records.kv(request, id).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>/logs", methods=["GET"])
     async def logs(self, request: Request, id: str) -> bytes:

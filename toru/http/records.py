@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from msgspec import UNSET, Meta, Struct, UnsetType, ValidationError, convert, json, structs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from toru.access.roles import may_use_key
 from toru.errors import BadRequest, Forbidden, ToruError
@@ -132,7 +134,7 @@ class Records:
             (each, result): 0 for each in map(_action, get_args(KvCall)) for result in ("ok", "error")
         }
 
-    async def kv(self, request: Request, id: str) -> Outgoing:
+    def kv(self, request: Request, id: str) -> Deferred[Outgoing]:
         """A call of that plugin's storage: 200 to `set` or `delete` means that it is on disk."""
         call: KvCall = decode_body(request, KvCall)
         principal = request.caller
@@ -141,28 +143,36 @@ class Records:
         # A plugin that was taken from the folder still runs for a moment, and may put its affairs in order.
         if principal.kind != "plugin":
             self._plugins.require(id)
-        try:
-            done = await self._carried_out(call, id)
-        except ToruError:
-            self.kv_calls[_action(call), "error"] += 1
-            raise
-        self.kv_calls[_action(call), "ok"] += 1
-        return as_json(done)
+        action = _action(call)
 
-    async def _carried_out(self, call: KvCall, id: str) -> KvValue | KvKeys:
+        def done(found: Any) -> Outgoing:
+            self.kv_calls[action, "ok"] += 1
+            match call:
+                case KvSet():
+                    return as_json(KvValue(call.value))
+                case KvList():
+                    return as_json(KvKeys(*found))
+                case _:
+                    return as_json(KvValue(found))
+
+        def failed(failure: Failure) -> Failure:
+            if failure.check(ToruError):
+                self.kv_calls[action, "error"] += 1
+            return failure
+
+        return self._carried_out(call, id).addCallbacks(done, failed)
+
+    def _carried_out(self, call: KvCall, id: str) -> Deferred[Any]:
         values = self._values
         match call:
             case KvGet():
-                return KvValue(await values.get(id, call.key))
+                return values.get(id, call.key)
             case KvSet():
-                await values.set(id, call.key, call.value, ttl_seconds=call.ttl_seconds, expect=call.expect)
-                return KvValue(call.value)
+                return values.set(id, call.key, call.value, ttl_seconds=call.ttl_seconds, expect=call.expect)
             case KvDelete():
-                await values.delete(id, call.key)
-                return KvValue(None)
+                return values.delete(id, call.key)
             case KvList():
-                keys = await values.list(id, prefix=call.prefix, limit=call.limit, after=call.after)
-                return KvKeys(*keys)
+                return values.list(id, prefix=call.prefix, limit=call.limit, after=call.after)
 
     async def logs(self, request: Request, id: str) -> bytes:
         """A page of a plugin's log; all of it, in pieces, where lines of JSON are asked for."""

@@ -13,7 +13,8 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web import http, server
+from twisted.web import server
+from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from toru.errors import (
@@ -116,19 +117,15 @@ class Request(server.Request):
             self.responseHeaders.addRawHeader(name, value)
         self.setResponseCode(outgoing.status, REASONS.get(outgoing.status))
 
-    def answer_with(self, answer: Deferred[bytes], told: Callable[[Failure], Outgoing]) -> None:
-        """Finish with the body that `answer` gives once it has replied, or with what a failure is told as.
-
-        It is cancelled where the client goes away.
-        """
+    def answer_with(self, answer: Deferred[Outgoing], told: Callable[[Failure], Outgoing]) -> None:
+        """Finish with what `answer` gives, or with what a failure is told as. Cancelled where the client goes away."""
         gone = self.notifyFinish().addErrback(lambda _: answer.cancel())
 
-        def over(body: bytes) -> None:
+        def over(outcome: Outgoing | Failure) -> None:
             if not gone.called:
-                self.write(body)
-                self.finish()
+                self._answer(told(outcome) if isinstance(outcome, Failure) else outcome)
 
-        answer.addErrback(lambda failure: b"" if gone.called else self.reply(told(failure))).addCallback(over)
+        answer.addBoth(over)
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
@@ -157,7 +154,7 @@ class Request(server.Request):
     def process(self) -> None:
         self.site = self.channel.site
         self.setHeader(b"server", SERVER)
-        self.setHeader(b"date", http.datetimeToString())
+        self.setHeader(b"date", datetimeToString())
         self.site.began(self.channel)
         try:
             if self._late and not comes_from_plugin(self, self.site.doors):

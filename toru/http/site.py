@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http, server
+from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
 from toru.access.doors import Doors
@@ -90,7 +91,7 @@ class Channel(http.HTTPChannel):
         headers = Headers()
         complete_head(headers, outgoing, b"")
         headers.setRawHeaders(b"server", [SERVER])
-        headers.setRawHeaders(b"date", [http.datetimeToString()])
+        headers.setRawHeaders(b"date", [datetimeToString()])
         headers.setRawHeaders(b"connection", [b"close"])
         reason = REASONS[outgoing.status]
         self.writeHeaders(b"HTTP/1.1", b"%d" % outgoing.status, reason, headers)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import UNSET, UnsetType
-from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.sql.elements import CompilerElement
 
 from toru.errors import Conflict, QuotaExceeded, ToruError
+from toru.store import prepared
 from toru.store.schema import plugin_kv as table, plugin_kv_usage as usage
 
 # Rows that are removed at once where their time is over.
@@ -135,18 +149,6 @@ def evaluate(
     return entries, refused
 
 
-_SAME = (table.c.plugin == bindparam("of")) & (table.c.key == bindparam("named"))
-_AMONG = (table.c.plugin == bindparam("of")) & table.c.key.in_(bindparam("keys", expanding=True))
-_EXISTING = select(table.c.key, func.length(table.c.value).label("length"), table.c.expires_at).where(_AMONG)
-_VALUES = select(table.c.key, table.c.value).where(_AMONG)
-_UPDATE = update(table).where(_SAME).values(value=bindparam("now_value"), expires_at=bindparam("now_until"))
-_DELETE = delete(table).where(_SAME)
-_OF_PLUGIN = usage.c.plugin == bindparam("of")
-_USED = select(usage.c.bytes).where(_OF_PLUGIN)
-_USE = update(usage).where(_OF_PLUGIN).values(bytes=bindparam("used"))
-_FREE = update(usage).where(_OF_PLUGIN).values(bytes=usage.c.bytes - bindparam("freed"))
-
-
 def _lives(now: float) -> ColumnElement[bool]:
     return table.c.expires_at.is_(None) | (table.c.expires_at > now)
 
@@ -158,34 +160,35 @@ def _size(key: bytes, entry: Entry | None) -> int:
 def _apply(
     connection: Connection, plugin: str, changes: Sequence[Change], now: float, most: int
 ) -> dict[Change, ToruError]:
-    used = connection.scalar(_USED, {"of": plugin})
-    if used is None:
-        used = 0
-        connection.execute(insert(usage), {"plugin": plugin, "bytes": 0})
+    stored = prepared.execute(connection, _USED, {"of": plugin})
+    used: int = stored[0][0] if stored else 0
+    if not stored:
+        prepared.execute(connection, _NONE_YET, {"of": plugin, "used": 0})
     growth = sum(change.size for change in changes)
     # What is over gives way only where it may be in the way: looking for it costs a statement.
     while used + growth > most and prune(connection, now=now, plugin=plugin):
-        used = connection.execute(_USED, {"of": plugin}).scalar_one()
+        ((used,),) = prepared.execute(connection, _USED, {"of": plugin})
     before = _read(connection, plugin, changes)
     after, refused = evaluate(before, changes, used, now, most)
     _store(connection, plugin, before, after)
-    total = used + sum(
-        _size(key, after.get(key)) - _size(key, before.get(key)) for key in before.keys() | after.keys()
-    )
+    total = used + _total(after) - _total(before)
     if total != used:
-        connection.execute(_USE, {"of": plugin, "used": total})
+        prepared.execute(connection, _USE, {"of": plugin, "used": total})
     return refused
 
 
+def _total(entries: Entries) -> int:
+    return sum([_size(key, entry) for key, entry in entries.items()])
+
+
 def _read(connection: Connection, plugin: str, changes: Collection[Change]) -> Entries:
-    keys = {change.key for change in changes}
-    rows = connection.execute(_EXISTING, {"of": plugin, "keys": sorted(keys)})
-    entries = {bytes(row.key): Entry(row.length, row.expires_at, None) for row in rows}
+    rows = prepared.execute(connection, *_with_keys(_existing, plugin, {change.key for change in changes}))
+    entries = {key: Entry(length, expires_at, None) for key, length, expires_at in rows}
     # A value may be a megabyte: it is read only where something is expected of it.
     expecting = entries.keys() & {change.key for change in changes if change.expect is not UNSET}
     if expecting:
-        for row in connection.execute(_VALUES, {"of": plugin, "keys": sorted(expecting)}):
-            entries[bytes(row.key)] = entries[bytes(row.key)]._replace(value=bytes(row.value))
+        for key, value in prepared.execute(connection, *_with_keys(_values, plugin, expecting)):
+            entries[key] = entries[key]._replace(value=value)
     return entries
 
 
@@ -193,15 +196,49 @@ def _store(connection: Connection, plugin: str, before: Entries, after: Entries)
     gone = [{"of": plugin, "named": key} for key in before.keys() - after.keys()]
     new, changed = [], []
     for key, entry in after.items():
+        named = {"of": plugin, "named": key, "now_value": entry.value, "now_until": entry.expires_at}
         if key not in before:
-            new.append({"plugin": plugin, "key": key, "value": entry.value, "expires_at": entry.expires_at})
+            new.append(named)
         elif entry is not before[key]:
-            changed.append(
-                {"of": plugin, "named": key, "now_value": entry.value, "now_until": entry.expires_at}
-            )
-    if gone:
-        connection.execute(_DELETE, gone)
-    if changed:
-        connection.execute(_UPDATE, changed)
-    if new:
-        connection.execute(insert(table), new)
+            changed.append(named)
+    for statement, rows in ((_DELETE, gone), (_UPDATE, changed), (_INSERT, new)):
+        if rows:
+            prepared.execute_many(connection, statement, rows)
+
+
+_SAME = (table.c.plugin == bindparam("of")) & (table.c.key == bindparam("named"))
+_NEW: dict[str, Any] = {"value": bindparam("now_value"), "expires_at": bindparam("now_until")}
+_INSERT = insert(table).values(plugin=bindparam("of"), key=bindparam("named"), **_NEW)
+_UPDATE = update(table).where(_SAME).values(**_NEW)
+_DELETE = delete(table).where(_SAME)
+_OF_PLUGIN = usage.c.plugin == bindparam("of")
+_USED = select(usage.c.bytes).where(_OF_PLUGIN)
+_NONE_YET = insert(usage).values(plugin=bindparam("of"), bytes=bindparam("used"))
+_USE = update(usage).where(_OF_PLUGIN).values(bytes=bindparam("used"))
+_FREE = update(usage).where(_OF_PLUGIN).values(bytes=usage.c.bytes - bindparam("freed"))
+
+
+def _with_keys(
+    make: Callable[[int], CompilerElement], plugin: str, keys: Collection[bytes]
+) -> tuple[CompilerElement, dict[str, object]]:
+    """A statement that `make` gives for a number of keys, and its parameters."""
+    # Named once more, the last key changes nothing: a statement for each power of two is enough.
+    count = 1 << (len(keys) - 1).bit_length()
+    ordered = sorted(keys)
+    named = {f"key{at}": ordered[min(at, len(ordered) - 1)] for at in range(count)}
+    return make(count), {"of": plugin, **named}
+
+
+def _among(count: int) -> ColumnElement[bool]:
+    keys: list[BindParameter[bytes]] = [bindparam(f"key{at}") for at in range(count)]
+    return (table.c.plugin == bindparam("of")) & table.c.key.in_(keys)
+
+
+@cache
+def _existing(count: int) -> Select[Any]:
+    return select(table.c.key, func.length(table.c.value), table.c.expires_at).where(_among(count))
+
+
+@cache
+def _values(count: int) -> Select[Any]:
+    return select(table.c.key, table.c.value).where(_among(count))
