@@ -17,14 +17,14 @@ from tests.integration.cores import ADMIN, ADMIN_PASSWORD, PATIENCE, Core, wait_
 
 
 class Terminal:
-    """A command at a terminal of its own, 100 columns wide."""
+    """A command at a terminal of its own, 100 columns wide unless `environ` says otherwise."""
 
-    def __init__(self, cli: Cli, *arguments: str) -> None:
+    def __init__(self, cli: Cli, *arguments: str, **environ: str) -> None:
         self._master, slave = pty.openpty()
         self.process = subprocess.Popen(
             [TORU, *arguments],
             cwd=cli.folder,
-            env=cli.environment(TERM="xterm", COLUMNS="100"),
+            env=cli.environment(**{"TERM": "xterm", "COLUMNS": "100", **environ}),
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -66,8 +66,8 @@ class Terminal:
 
 
 @contextmanager
-def terminal(cli: Cli, *arguments: str) -> Iterator[Terminal]:
-    opened = Terminal(cli, *arguments)
+def terminal(cli: Cli, *arguments: str, **environ: str) -> Iterator[Terminal]:
+    opened = Terminal(cli, *arguments, **environ)
     try:
         yield opened
     finally:
@@ -104,6 +104,22 @@ def test_a_table_that_lives(cli: Cli, core: Core) -> None:
         # The cursor is there again.
         assert person.shown.rfind("\x1b[?25h") > person.shown.rfind("\x1b[?25l")
         assert "Traceback" not in person.shown
+
+
+def test_a_narrow_terminal(cli: Cli) -> None:
+    """It has fewer columns, and each plugin in one line."""
+    with terminal(cli, "status", "hello", COLUMNS="40", NO_COLOR="1") as person:
+        assert person.end() == 0
+        [_, plugin] = person.shown.splitlines()
+        assert plugin.split()[:2] == ["hello", "running"]
+        assert len(plugin) <= 40
+
+
+def test_without_colours(cli: Cli) -> None:
+    for environ, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        with terminal(cli, "events", "hello", **environ) as person:
+            assert person.end() == 0
+            assert ("\x1b" in person.shown) == coloured
 
 
 def test_what_takes_long_is_told(cli: Cli, core: Core) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from toru import __version__
@@ -18,11 +20,14 @@ from toru.cli.users import token, user
 
 
 class _Main(click.Group):
-    """Turns Ctrl-C into its exit code wherever it happens."""
+    """Turns Ctrl-C into its exit code wherever it happens, and leaves colours out where they are not wanted."""
 
     def invoke(self, context: click.Context) -> object:
         from toru.cli.failures import Interrupted
 
+        # rich knows of it by itself, click does not; see https://no-color.org
+        if os.environ.get("NO_COLOR"):
+            context.color = False
         try:
             return super().invoke(context)
         except (KeyboardInterrupt, click.Abort):

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("PLUGIN", "STATE", "VERSION", "UP", "RESTARTS", "CPU", "MEMORY", "REQUESTS", "PROBLEM")
 _FIGURES = ("UP", "RESTARTS", "CPU", "MEMORY", "REQUESTS")
+# What a narrow terminal does without, the first of them first; and how wide a problem is to be at least.
+_SPARED = ("VERSION", "REQUESTS", "MEMORY", "CPU", "RESTARTS", "UP")
+_PROBLEM_WIDTH = 20
 _STYLES = {
     "running": "green",
     "backoff": "red",
@@ -166,28 +169,45 @@ async def _watch(asked: Core, ids: tuple[str, ...], as_json: bool) -> None:
 
 
 def _table(plugins: list[dict[str, Any]]) -> Table:
+    """With as many of the columns as the terminal is wide enough for."""
+    from toru.cli.output import console, table
+
+    rows = [_row(plugin) for plugin in plugins]
+    room = console().width
+    shown = list(_COLUMNS)
+    for spared in _SPARED:
+        if _width(shown, rows) <= room:
+            break
+        shown.remove(spared)
+    cells = [[row[name] for name in shown] for row in rows]
+    return table(shown, cells, right=[name for name in _FIGURES if name in shown])
+
+
+def _width(columns: list[str], rows: list[dict[str, Any]]) -> int:
+    """How wide they are where no cell is broken but a problem."""
+    widths = [max(len(name), *(len(str(row[name])) for row in rows), 0) for name in columns]
+    widths[-1] = min(widths[-1], _PROBLEM_WIDTH)
+    return sum(widths) + 2 * (len(columns) - 1)
+
+
+def _row(plugin: dict[str, Any]) -> dict[str, Any]:
     from rich.text import Text
 
-    from toru.cli.output import duration, one_line, size, table
+    from toru.cli.output import duration, one_line, size
 
-    rows = []
-    for plugin in plugins:
-        usage, traffic = plugin.get("usage") or {}, plugin["traffic"]
-        cpu = usage.get("cpu_percent")
-        rows.append(
-            (
-                plugin["id"],
-                Text(one_line(plugin["state"]), style=_STYLES.get(plugin["state"], "")),
-                plugin["version"],
-                duration(plugin["uptime_seconds"]),
-                plugin["restarts"],
-                "" if cpu is None else f"{cpu:.1f}%",
-                size(usage.get("rss_bytes")),
-                traffic["requests"],
-                plugin["problem"] or "",
-            )
-        )
-    return table(_COLUMNS, rows, right=_FIGURES)
+    usage, traffic = plugin.get("usage") or {}, plugin["traffic"]
+    cpu = usage.get("cpu_percent")
+    return {
+        "PLUGIN": plugin["id"],
+        "STATE": Text(one_line(plugin["state"]), style=_STYLES.get(plugin["state"], "")),
+        "VERSION": plugin["version"],
+        "UP": duration(plugin["uptime_seconds"]),
+        "RESTARTS": plugin["restarts"],
+        "CPU": "" if cpu is None else f"{cpu:.1f}%",
+        "MEMORY": size(usage.get("rss_bytes")),
+        "REQUESTS": traffic["requests"],
+        "PROBLEM": plugin["problem"] or "",
+    }
 
 
 def _up(plugin: dict[str, Any], now: str) -> float | None:
