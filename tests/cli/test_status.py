@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.cli.running import Cli
-from tests.integration.cores import Core, wait_for
+from tests.cli.running import TORU, Cli
+from tests.integration.cores import PATIENCE, Core, wait_for
 from toru.cli.follow import Message
 from toru.cli.status import _watch
 
@@ -124,6 +125,19 @@ def test_watching_with_json(cli: Cli, core: Core) -> None:
     )
     assert told[0]["name"] == "hello"
     following.stop(signal.SIGINT)
+
+
+def test_an_output_that_takes_nothing(cli: Cli) -> None:
+    """A disk that is full is told of in one line; a stream that is closed is nothing to stop for."""
+    ended = subprocess.run(
+        ["bash", "-c", f"{TORU} status > /dev/full; {TORU} status >&- <&-; echo $?"],
+        env=cli.environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("0\n", "toru: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("id", ["", "..", "../hello", "problems", "\x1b[31m"])

@@ -57,6 +57,7 @@ def get(url: str | None, id: str, key: str, as_json: bool) -> None:
         click.echo(clean(value["value"]))
     else:
         sys.stdout.buffer.write(value["value"].encode())
+        sys.stdout.buffer.flush()
 
 
 @kv.command(name="set")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -20,11 +21,12 @@ from toru.cli.users import token, user
 
 
 class _Main(click.Group):
-    """Turns Ctrl-C into its exit code wherever it happens, and leaves colours out where they are not wanted."""
+    """What holds for every command: Ctrl-C and an output that takes no more are one line and an exit code."""
 
     def invoke(self, context: click.Context) -> object:
-        from toru.cli.failures import Interrupted
+        from toru.cli.failures import Failed, Interrupted
 
+        _open_what_is_closed()
         # rich knows of it by itself, click does not; see https://no-color.org
         if os.environ.get("NO_COLOR"):
             context.color = False
@@ -32,6 +34,20 @@ class _Main(click.Group):
             return super().invoke(context)
         except (KeyboardInterrupt, click.Abort):
             raise Interrupted("interrupted") from None
+        except BrokenPipeError:
+            # Its reader has what it wanted: click ends in silence.
+            raise
+        except OSError as error:
+            # What could not be written would be tried again at the end.
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+            raise Failed(f"{error.filename or 'standard output'}: {error.strerror or error}") from error
+
+
+def _open_what_is_closed() -> None:
+    """A standard stream that is closed is empty, or goes nowhere; no file takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})
