@@ -33,7 +33,7 @@ var bundle string
 
 type message struct {
 	Type      string          `json:"type"`
-	RequestID string          `json:"request_id,omitempty"`
+	RequestID string          `json:"request_id"`
 	Payload   json.RawMessage `json:"payload"`
 }
 
@@ -99,13 +99,14 @@ func answer(asked request) (answered response) {
 func converse(connection net.Conn, leave func()) {
 	defer connection.Close()
 	var writing sync.Mutex
+	encoder := json.NewEncoder(connection)
+	encoder.SetEscapeHTML(false) // Or else a page grows, and a long one does not fit into a message.
 	// The id tells toru which request this answers. Encode ends each message with a newline, and leaves none inside.
 	reply := func(kind, id string, payload any) {
-		encoded, _ := json.Marshal(payload)
 		writing.Lock()
 		defer writing.Unlock()
 		// Where the connection is lost toru has answered already, and connects again.
-		_ = json.NewEncoder(connection).Encode(message{kind, id, encoded})
+		_ = encoder.Encode(map[string]any{"type": kind, "request_id": id, "payload": payload})
 	}
 	lines := bufio.NewReader(connection)
 	for {

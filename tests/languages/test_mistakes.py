@@ -1,4 +1,4 @@
-"""Examples whose author made a mistake, and one whose machine has no more to give."""
+"""Examples whose author made a mistake, and what else the one in Go outlives."""
 
 from __future__ import annotations
 
@@ -98,6 +98,15 @@ def test_a_panic_fails_its_own_request_alone(in_go: Path, tmp_path: Path) -> Non
         plugin.wait_said("mistaken.go:")
         peer.send("lifecycle", None, {"action": "shutdown", "grace_seconds": 5})
         assert plugin.process.wait(PATIENCE) == 0
+
+
+def test_a_page_does_not_grow(in_go: Path, tmp_path: Path) -> None:
+    with running(in_go, tmp_path) as plugin, plugin.connect() as peer:
+        page = "<&>" * 1000
+        peer.ask("1", "/echo", body=page)
+        with peer.socket.makefile("rb") as lines:
+            line = lines.readline()
+        assert page.encode() in line
 
 
 def test_an_exception_is_in_the_log_with_its_stack(in_node: Path, tmp_path: Path) -> None:
