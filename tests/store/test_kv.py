@@ -310,6 +310,60 @@ async def test_what_waits_is_written_together(database: Database, kv: KeyValues)
     assert database.writes.count == 1 + 2
 
 
+class HeldDatabase:
+    """Keeps how many changes each transaction has, until it is told that the last one is over."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    def write(self, work: Any) -> Deferred[Any]:
+        self.sizes.append(len(work.keywords["batch"]))
+        self._last: Deferred[Any] = Deferred()
+        return self._last
+
+    def over(self) -> None:
+        self._last.callback([None] * self.sizes[-1])
+
+
+def test_as_many_as_were_told_are_waited_for() -> None:
+    clock, held = Clock(), HeldDatabase()
+    database: Any = held
+    kv = KeyValues(database, clock, KvLimits(max_bytes=1000))
+
+    def write(count: int) -> None:
+        for number in range(count):
+            kv.set("p", str(number), "x")
+
+    def after(seconds: float, write_again: int) -> list[int]:
+        clock.advance(seconds)
+        write(write_again)
+        return held.sizes
+
+    write(4)
+    held.over()
+    assert held.sizes == [1, 3], "who is alone waits for nobody"
+    write(1)
+    held.over()
+    assert after(0, 1) == after(module.GATHER_SECONDS, 1) == after(module.GATHER_SECONDS, 0) == [1, 3, 3]
+
+    write(1)
+    held.over()
+    assert after(module.GATHER_SECONDS, 0) == [1, 3, 3, 1], "when no more come, it is written"
+
+    write(module.GATHER_TIMES + 5)
+    held.over()
+    write(1)
+    held.over()
+    write(1)
+    for _ in range(module.GATHER_TIMES - 1):
+        assert len(after(module.GATHER_SECONDS, 1)) == 5
+    assert after(module.GATHER_SECONDS, 0)[5:] == [module.GATHER_TIMES + 1], (
+        "the first is not held up for long"
+    )
+    held.over()
+    assert not clock.getDelayedCalls()
+
+
 @in_reactor
 async def test_a_batch_has_limits(database: Database, kv: KeyValues, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "BATCH_BYTES", 1000)

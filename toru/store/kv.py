@@ -30,6 +30,10 @@ MOST_PENDING_EACH = 8 * 2**20
 # What one transaction takes: it holds up everything else that is to be written.
 BATCH_CHANGES = 500
 BATCH_BYTES = 8 * 2**20
+# Whoever has just got an answer often writes again at once. To write them together again costs all of them less than
+# many small transactions: as many are waited for, as long as more come, so many times for so many seconds.
+GATHER_SECONDS = 0.001
+GATHER_TIMES = 10
 
 # A change and whom to tell.
 Pending = tuple[Change, Deferred[None]]
@@ -50,6 +54,7 @@ class KeyValues:
         self._pending: list[Pending] = []
         # By plugin; only those of which something waits.
         self._pending_bytes: Counter[str] = Counter()
+        # From a write that is handed over until nothing waits any more.
         self._writing = False
 
     def get(self, plugin: str, key: str) -> Deferred[str | None]:
@@ -132,8 +137,18 @@ class KeyValues:
         self._pending.append((change, answer))
         self._pending_bytes[change.plugin] = theirs
         if not self._writing:
+            self._writing = True
             self._write()
         return answer
+
+    def _gather(self, wanted: int, before: int = 0, times: int = GATHER_TIMES) -> None:
+        count = len(self._pending)
+        if before < count < wanted and times:
+            self._clock.callLater(GATHER_SECONDS, self._gather, wanted, count, times - 1)
+        elif count:
+            self._write()
+        else:
+            self._writing = False
 
     def _write(self) -> None:
         """Hand over what waits: one statement for many rows costs little more than one for one row."""
@@ -144,7 +159,6 @@ class KeyValues:
             count += 1
             size += change.size
         batch, self._pending = self._pending[:count], self._pending[count:]
-        self._writing = True
         changes = [change for change, _ in batch]
         for change in changes:
             self._pending_bytes[change.plugin] -= change.size
@@ -162,9 +176,7 @@ class KeyValues:
                 answer.callback(None)
             else:
                 answer.errback(error)
-        self._writing = False
-        if self._pending:
-            self._write()
+        self._gather(len(batch))
 
 
 def _key(key: str) -> bytes:
