@@ -2,6 +2,7 @@
 """A guest book: whoever may see it may write into it, and toru keeps it."""
 
 import json
+import os
 import time
 
 from toru.plugin import HTTPError, Plugin, Request, Response
@@ -20,7 +21,7 @@ def sign(request: Request):
     if not text:
         raise HTTPError(400, "Say something, at least.")
     entry = {"from": request.user, "text": text}
-    plugin.kv.set(f"entry/{time.time():.6f}", json.dumps(entry))
+    plugin.kv.set(f"entry/{time.time():.6f}-{os.urandom(4).hex()}", json.dumps(entry))
     plugin.log.info("somebody signed", user=request.user)
     return Response(entry, status=201)
 

@@ -134,6 +134,7 @@ ASYNC = (
     .replace("    return\n    yield", "    if False: yield")
     + """
 import asyncio
+import functools
 
 @plugin.get("/numbers")
 async def numbers(request):
@@ -186,6 +187,33 @@ async def patient(socket):
         else:
             await socket.send(str(len(message)))
 
+@plugin.websocket("/odd")
+async def odd(socket):
+    if socket.request.query:
+        await socket.accept(object())
+    try:
+        await socket.receive()
+    finally:
+        1 / 0
+
+def decorated(handler):
+    @functools.wraps(handler)
+    def outer(*args):
+        return handler(*args)
+    return outer
+
+@plugin.get("/decorated")
+@decorated
+async def decorated_stream(request):
+    yield "one"
+    yield "two"
+
+@plugin.websocket("/decorated")
+@decorated
+async def decorated_talk(socket):
+    async for message in socket:
+        await socket.send(message)
+
 @plugin.websocket("/hasty")
 async def hasty(socket):
     await socket.accept()
@@ -225,7 +253,7 @@ PLUGINS = {"plain": PLAIN, "async": ASYNC}
 TWISTED = """
 from toru.plugin import Plugin, Response
 from twisted.internet import reactor, threads
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.task import deferLater
 
 plugin = Plugin(id="p", name="P", version="1")
@@ -245,6 +273,18 @@ async def talk(socket):
     async for message in socket:
         await socket.send(message)
         await deferLater(reactor, 0, reactor.seconds)
+
+@plugin.websocket("/patient")
+async def patient(socket):
+    given_up = ensureDeferred(socket.receive())
+    await deferLater(reactor, 0, reactor.seconds)
+    given_up.cancel()
+    await socket.send("gave up")
+    async for message in socket:
+        await socket.send(message)
+        if message == "bye":
+            ensureDeferred(socket.receive()).addErrback(print)
+            return
 
 @plugin.websocket("/plain")
 def blocking_talk(socket):
@@ -572,6 +612,16 @@ def test_streams_on_twisted(tmp_path: Path) -> None:
         assert said(peer)["data"] == b"hi"
         peer.send("websocket", "w", {"action": "close", "code": 1000, "reason": ""})
         assert said(peer)["action"] == "close"
+        # What was given up takes no message with it, and ends with its handler.
+        assert open_socket(peer, "/patient")["action"] == "accept"
+        assert said(peer)["data"] == b"gave up"
+        for word in ("one", "two", "bye"):
+            say(peer, word)
+            assert said(peer)["data"] == word.encode()
+        assert said(peer)["action"] == "close"
+        peer.send("websocket", "w", {"action": "close", "code": 1000, "reason": ""})
+        peer.begin("3", "/numbers")
+        assert peer.streamed() == (200, b"012")
 
 
 @pytest.mark.parametrize("plugin", ["async"], indirect=True)
@@ -592,6 +642,40 @@ def test_a_message_that_is_given_up_is_sent_all_the_same(peer: Peer, plugin: Run
     plugin.said("too slow")
     assert said(peer)["data"] == b"x" * 2**22
     assert said(peer)["data"] == b"next"
+
+
+@pytest.mark.parametrize("plugin", ["async"], indirect=True)
+def test_a_websocket_that_went_wrong_is_told_so_unless_its_client_has_said_goodbye(
+    peer: Peer, plugin: Running
+) -> None:
+    # What could not be said was not accepted.
+    assert open_socket(peer, "/odd?sub")["status"] == 500
+    assert open_socket(peer, "/odd")["action"] == "accept"
+    peer.send("websocket", "w", {"action": "close", "code": 1000, "reason": ""})
+    assert said(peer)["code"] == 1000
+    plugin.said("division by zero")
+
+
+@pytest.mark.parametrize("plugin", ["async"], indirect=True)
+def test_handlers_that_are_decorated(peer: Peer, plugin: Running) -> None:
+    peer.begin("1", "/decorated")
+    assert peer.streamed() == (200, b"onetwo")
+    assert open_socket(peer, "/decorated")["action"] == "accept"
+    say(peer, "hi")
+    assert said(peer)["data"] == b"hi"
+
+
+def test_plain_websockets_take_no_thread_from_others(tmp_path: Path) -> None:
+    source = ASYNC.replace('version="1"', 'version="1", concurrency=1')
+    with running(tmp_path, source) as plugin, plugin.connect() as one, plugin.connect() as other:
+        for peer in (one, other):
+            assert open_socket(peer, "/plain")["action"] == "accept"
+        with plugin.connect() as third:
+            third.begin("1", "/plain")
+            assert third.streamed() == (200, b"from a thread")
+        for peer in (other, one):
+            say(peer, "hi")
+            assert said(peer)["data"] == b"hi"
 
 
 def test_any_number_of_websockets_on_twisted(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -20,12 +21,15 @@ _READ_BYTES = 64 * 1024
 
 
 class AsyncioEngine:
-    """Plain handlers have `threads` threads together."""
+    """Plain handlers have `threads` threads together; those of WebSockets have one each."""
 
     cancelled: type[BaseException] = asyncio.CancelledError
 
     def __init__(self, threads: int) -> None:
         self._pool = Pool(threads)
+        self._holding = Pool(sys.maxsize)
+        # Apart from both: these may wait for what is done here.
+        self._beside = Pool(threads)
         self._tasks: set[asyncio.Task[None]] = set()
         self._watched: dict[int, Callable[[], None]] = {}
         self._epoll: select.epoll | None = None
@@ -161,15 +165,23 @@ class AsyncioEngine:
     async def call(
         self, request: Request | None, function: Callable[..., Any], *args: Any, **named: Any
     ) -> Any:
+        return await self._call(self._pool, request, function, *args, **named)
+
+    async def hold(self, request: Request, function: Callable[..., Any], *args: Any, **named: Any) -> None:
+        await self._call(self._holding, request, function, *args, **named)
+
+    async def _call(
+        self, pool: Pool, request: Request | None, function: Callable[..., Any], *args: Any, **named: Any
+    ) -> Any:
         if is_async(function):
             result = function(*args, **named)
             return result if hasattr(result, "__anext__") else await self._interruptible(request, result)
-        result = await self._interruptible(request, self.in_thread(function, *args, **named))
+        result = await self._interruptible(request, self._within_thread(pool, function, *args, **named))
         return await self._interruptible(request, result) if hasattr(result, "__await__") else result
 
     async def advance(self, request: Request | None, iterator: Any) -> Any:
         if not hasattr(iterator, "__anext__"):
-            return await self._interruptible(request, self.in_thread(following, iterator))
+            return await self._interruptible(request, self._within_thread(self._pool, following, iterator))
         try:
             return await self._interruptible(request, iterator.__anext__())
         except StopAsyncIteration:
@@ -202,7 +214,13 @@ class AsyncioEngine:
     def awaitable(self, job: Job[T]) -> Job[T]:
         return job
 
-    async def in_thread(self, function: Callable[..., T], *args: Any, **named: Any) -> T:
+    def hearing(self, receive: Callable[[], Job[T]]) -> Callable[[], Job[T]]:
+        return receive
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._within_thread(self._beside, function, *args)
+
+    async def _within_thread(self, pool: Pool, function: Callable[..., T], *args: Any, **named: Any) -> T:
         """Cancelled, it is no longer waited for; the thread goes on."""
         done: asyncio.Future[T] = self.loop.create_future()
 
@@ -214,7 +232,7 @@ class AsyncioEngine:
             else:
                 self._settle(done, result=result)
 
-        self._pool.submit(work)
+        pool.submit(work)
         return await done
 
     def _settle(

@@ -137,13 +137,13 @@ class Connection:
     async def _websocket(self, request_id: str, payload: dict[str, Any]) -> None:
         """A WebSocket, which has the connection to itself until both sides have closed it."""
         request = _request(self._engine, {"method": "GET", **payload}, b"")
-        channel = _SocketChannel(self, request_id, request)
+        channel = _SocketChannel(self, request_id, self._engine)
         offered = payload.get("subprotocols")
-        session = Session(channel, request, offered if isinstance(offered, list) else [])
+        session = Session(channel, request, offered if isinstance(offered, list) else [], self._engine)
         self._begin(request_id, request)
         try:
             await self._plugin.converse(self._engine, session)
-            while session.accepted and not channel.heard_close:
+            while session.accepted and channel.closed is None:
                 await channel.receive()
         except ClientGone:
             self._gone()
@@ -337,11 +337,12 @@ class _Body:
 class _SocketChannel:
     """A WebSocket on its connection."""
 
-    def __init__(self, connection: Connection, request_id: str, request: Request) -> None:
-        self.heard_close = False
+    def __init__(self, connection: Connection, request_id: str, engine: Engine) -> None:
+        self.closed: WebSocketClosed | None = None
         self._connection = connection
         self._request_id = request_id
-        self._request = request
+        # A handler may have ended while a thread of its own still listens.
+        self._hearing = engine.lock()
         # As that of a body.
         self._coming: dict[str, Any] | None = None
 
@@ -358,18 +359,19 @@ class _SocketChannel:
         await self._write({"action": "message", "length": len(data), "kind": kind}, data)
 
     async def receive(self) -> str | bytes | WebSocketClosed:
-        while True:
-            if self._coming is None:
-                self._coming = await self._connection.next_of("websocket", self._request_id)
-            payload, action = self._coming, self._coming.get("action")
-            data = await self._connection.data_of(payload, MAX_MESSAGE) if action == "message" else b""
-            self._coming = None
-            if action == "message":
-                return data.decode(errors="replace") if payload.get("kind") == "text" else data
-            if action == "close":
-                self.heard_close = True
-                code, reason = payload.get("code"), payload.get("reason")
-                return WebSocketClosed(code if isinstance(code, int) else 1005, str(reason or ""))
+        async with self._hearing:
+            while self.closed is None:
+                if self._coming is None:
+                    self._coming = await self._connection.next_of("websocket", self._request_id)
+                payload, action = self._coming, self._coming.get("action")
+                data = await self._connection.data_of(payload, MAX_MESSAGE) if action == "message" else b""
+                self._coming = None
+                if action == "message":
+                    return data.decode(errors="replace") if payload.get("kind") == "text" else data
+                if action == "close":
+                    code, reason = payload.get("code"), payload.get("reason")
+                    self.closed = WebSocketClosed(code if isinstance(code, int) else 1005, str(reason or ""))
+            return self.closed
 
     async def close(self, code: int, reason: str) -> None:
         await self._write({"action": "close", "code": code, "reason": reason})

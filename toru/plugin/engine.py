@@ -67,6 +67,9 @@ class Engine(Protocol):
         `request.cancel()` interrupts it meanwhile, where that is possible.
         """
 
+    async def hold(self, request: Request, function: Callable[..., Any], *args: Any, **named: Any) -> None:
+        """`call` for what takes as long as a client stays, and so must not take a thread from what does not."""
+
     async def advance(self, request: Request | None, iterator: Any) -> Any:
         """The next of an author's iterator, plain or async; END after the last."""
 
@@ -81,6 +84,9 @@ class Engine(Protocol):
 
     def awaitable(self, job: Job[T]) -> Job[T]:
         """For handlers that await: the same as something that they can."""
+
+    def hearing(self, receive: Callable[[], Job[T]]) -> Callable[[], Job[T]]:
+        """For handlers that await: what receives as `receive` does, and has received nothing where it is given up."""
 
     def in_thread(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
         """For handlers that await: something that blocks, done in a thread."""

@@ -7,7 +7,7 @@ import sys
 from toru.plugin.kv import KV, AsyncKV
 from toru.plugin.log import Log
 from toru.plugin.messages import ClientGone, HTTPError, Request, Response, as_response
-from toru.plugin.routes import Route, is_async, is_generator
+from toru.plugin.routes import Route, is_async, is_generator, undecorated
 from toru.plugin.websocket import AsyncWebSocket, Session, WebSocket, WebSocketClosed
 
 TYPE_CHECKING = False
@@ -162,7 +162,7 @@ class Plugin:
         """What `--metadata` prints."""
         texts = {"icon": self.icon, "author": self.author, "description": self.description}
         capabilities = ["ping", "cancel"]
-        if self._app or any(one.stream or is_generator(one.handler) for one in self._routes):
+        if self._app or any(one.stream or is_generator(undecorated(one.handler)) for one in self._routes):
             capabilities.append("stream")
         if self._socket_app or self._websockets:
             capabilities.append("websocket")
@@ -185,7 +185,7 @@ class Plugin:
     @property
     def is_async(self) -> bool:
         """Whether anything in it needs an event loop."""
-        handlers = [one.handler for one in self._routes + self._websockets]
+        handlers = [undecorated(one.handler) for one in self._routes + self._websockets]
         return self.needs_asyncio or any(map(is_async, handlers + self.init_hooks + self.shutdown_hooks))
 
     async def respond(self, engine: Engine, request: Request) -> Response:
@@ -209,7 +209,7 @@ class Plugin:
                     raise
                 await session.refuse(_refusal(error))
         except (Exception, SystemExit, engine.cancelled) as error:
-            code = 1011
+            code = 1011 if session.closed is None else 1000
             # Many handlers end so: the client is gone, and they wanted to send.
             if session.closed is None or not isinstance(error, (WebSocketClosed, ClientGone)):
                 response = self.failed(request, error)
@@ -247,8 +247,8 @@ class Plugin:
         for route in self._websockets:
             arguments = route.match(session.request.path)
             if arguments is not None:
-                face = AsyncWebSocket if is_async(route.handler) else WebSocket
-                await engine.call(session.request, route.handler, face(session, engine), **arguments)
+                face = AsyncWebSocket if is_async(undecorated(route.handler)) else WebSocket
+                await engine.hold(session.request, route.handler, face(session, engine), **arguments)
                 return
         if self._socket_app is None:
             raise HTTPError(404, f"There is no WebSocket at {session.request.path}")

@@ -72,6 +72,13 @@ def is_generator(function: Callable[..., Any]) -> bool:
     return any(flags & (_GENERATOR | _ASYNC_GENERATOR) for flags in _flags(function))
 
 
+def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What functools.wraps says that it stands for."""
+    while (inner := getattr(function, "__wrapped__", None)) is not None:
+        function = inner
+    return function
+
+
 def _flags(function: Any) -> Iterator[int]:
     function = getattr(function, "func", function)  # functools.partial
     for one in (function, type(function).__call__):

@@ -196,7 +196,7 @@ class TestClient:
         """A WebSocket, open. Raises WebSocketRefused."""
         request = self._request("GET", path, query, headers, b"", None)
         channel = _Channel(self._engine)
-        session = Session(channel, request, subprotocols)
+        session = Session(channel, request, subprotocols, self._engine)
 
         async def begin() -> None:
             self._engine.spawn(self._plugin.converse(self._engine, session))

@@ -99,6 +99,10 @@ class ThreadEngine:
             raise TypeError("a handler returned something to be awaited; write it with `async def`")
         return result
 
+    async def hold(self, request: Request, function: Callable[..., Any], *args: Any, **named: Any) -> None:
+        # A connection that carries a WebSocket has a thread already.
+        await self.call(request, function, *args, **named)
+
     async def advance(self, request: Request | None, iterator: Any) -> Any:
         if hasattr(iterator, "__anext__"):
             raise TypeError("a plain handler returned an async iterator; write it with `async def`")
@@ -115,6 +119,9 @@ class ThreadEngine:
 
     def awaitable(self, job: Job[T]) -> Job[T]:
         return job
+
+    def hearing(self, receive: Callable[[], Job[T]]) -> Callable[[], Job[T]]:
+        return receive
 
     def in_thread(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
         async def call() -> T:

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import txaio as _untyped
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredQueue
 from twisted.python.threadable import isInIOThread
 
 from toru.plugin.engine import END, Job, T, drive, following
@@ -114,6 +114,9 @@ class TwistedEngine(ThreadEngine):
 
         return waiting()
 
+    def hearing(self, receive: Callable[[], Job[T]]) -> Callable[[], Job[T]]:
+        return _Hearing(lambda: self._within(self._hearing, drive, receive())).next
+
     def in_thread(self, function: Callable[..., T], *args: Any) -> Deferred[T]:
         return self._within(self._beside, function, *args)
 
@@ -130,3 +133,27 @@ class TwistedEngine(ThreadEngine):
 
         pool.submit(work)
         return future
+
+
+class _Hearing:
+    """What one thread receives at a time, in the reactor's: it goes on where somebody gave up, for whoever asks next."""
+
+    def __init__(self, receive: Callable[[], Deferred[Any]]) -> None:
+        self._receive = receive
+        self._receiving = False
+        self._received: DeferredQueue[Any] = DeferredQueue()
+
+    async def next(self) -> Any:
+        coming = self._received.get()
+        self._proceed()
+        return await coming
+
+    def _proceed(self) -> None:
+        if self._received.waiting and not self._receiving:
+            self._receiving = True
+            self._receive().addBoth(self._take)
+
+    def _take(self, result: Any) -> None:
+        self._receiving = False
+        self._received.put(result)
+        self._proceed()

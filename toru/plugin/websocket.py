@@ -35,7 +35,9 @@ class WebSocketClosed(ConnectionError):
 class Session:
     """One WebSocket from its opening to its end, whoever looks at it. For the kit itself."""
 
-    def __init__(self, channel: Channel, request: Request, subprotocols: Sequence[str]) -> None:
+    def __init__(
+        self, channel: Channel, request: Request, subprotocols: Sequence[str], engine: Engine
+    ) -> None:
         self.request = request
         self.subprotocols = list(subprotocols)
         self.accepted = False
@@ -44,13 +46,21 @@ class Session:
         self.closed: WebSocketClosed | None = None
         self._said_close = False
         self._channel = channel
+        self._accepting = engine.lock()
 
     async def accept(self, subprotocol: str | None = None) -> None:
         if self.refused:
             raise WebSocketClosed(1006, "it was refused")
-        if not self.accepted:
-            self.accepted = True
-            await self._channel.accept(subprotocol)
+        # Whoever sends meanwhile waits until that was said.
+        async with self._accepting:
+            if not self.accepted:
+                # Said even where it is interrupted, and not said where it fails.
+                self.accepted = True
+                try:
+                    await self._channel.accept(subprotocol)
+                except Exception:
+                    self.accepted = False
+                    raise
 
     async def refuse(self, response: Response) -> None:
         self.refused = True
@@ -150,13 +160,17 @@ class WebSocket(_Face):
 class AsyncWebSocket(_Face):
     """The same in an `async` handler. Other tasks may send."""
 
+    def __init__(self, session: Session, engine: Engine) -> None:
+        super().__init__(session, engine)
+        self._receive = engine.hearing(session.receive)
+
     def accept(self, subprotocol: str | None = None) -> Coroutine[Any, Any, None]:
         """Take it, with one of its subprotocols where that matters."""
         return self._engine.awaitable(self._session.accept(subprotocol))
 
     def receive(self) -> Coroutine[Any, Any, str | bytes]:
-        """The next message. Raises WebSocketClosed after the last."""
-        return self._engine.awaitable(self._session.receive())
+        """The next message. Raises WebSocketClosed after the last. One that was given up takes none with it."""
+        return self._receive()
 
     def send(self, message: str | bytes) -> Coroutine[Any, Any, None]:
         """Text or bytes, at most 16 MiB. Waits while the client does not read. Raises WebSocketClosed."""
