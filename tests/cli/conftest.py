@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.running import Cli
 from tests.integration.cores import Core, fresh_core
+from toru.config import Config, load
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,15 @@ def cli(core: Core, url: str, tmp_path_factory: pytest.TempPathFactory) -> Cli:
     """The command with an admin's token."""
     token = core.authorization().removeprefix("Bearer ")
     return Cli(tmp_path_factory.mktemp("a"), {"TORU_URL": url, "TORU_TOKEN": token})
+
+
+@pytest.fixture
+def local(tmp_path_factory: pytest.TempPathFactory) -> Cli:
+    """The command in an empty folder. A short name: paths of sockets are limited."""
+    return Cli(tmp_path_factory.mktemp("d"))
+
+
+@pytest.fixture
+def config(local: Cli) -> Config:
+    """The settings in that folder."""
+    return load({"logs": "logs"}, {}, local.folder)

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +16,6 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.cli.running import TORU, Cli
-from tests.cli.test_unreachable import certificate
 from tests.http.fakes import in_reactor
 from tests.integration.cores import Core, source
 from tests.store.test_disk import disks, on_small_disk
@@ -27,7 +25,6 @@ from toru.cli.doctor.finding import Finding
 from toru.cli.doctor.folders import judge_disk, look_at_folders
 from toru.cli.doctor.machine import judge_clock, look_at_machine
 from toru.cli.doctor.plugins import look_at_plugins
-from toru.cli.doctor.ports import address_of, judge_certificate, look_at_ports
 from toru.cli.doctor.settings import look_at_settings
 from toru.config import Config, load
 
@@ -43,18 +40,6 @@ def trouble(found: Any) -> list[Finding]:
 
 def told(finding: dict[str, str]) -> tuple[str, str]:
     return finding["level"], finding["subject"]
-
-
-@pytest.fixture
-def local(tmp_path_factory: pytest.TempPathFactory) -> Cli:
-    """The command in an empty folder. A short name: paths of sockets are limited."""
-    return Cli(tmp_path_factory.mktemp("d"))
-
-
-@pytest.fixture
-def config(local: Cli) -> Config:
-    """The settings there."""
-    return load({"logs": "logs"}, {}, local.folder)
 
 
 def files(folder: Path) -> list[Path]:
@@ -165,6 +150,10 @@ def test_a_folder_that_cannot_be_written_to(config: Config, monkeypatch: pytest.
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
     [found] = trouble(look_at_folders(config))
     assert "cannot be written to: Permission denied; it belongs to" in found.text
+    assert found.mend == f"chmod u+rwx {config.data}"
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    [found] = trouble(look_at_folders(config))
+    assert "run this as" in found.mend
     assert "--data" in found.mend
 
 
@@ -205,7 +194,37 @@ def test_a_file_that_somebody_else_made(config: Config, monkeypatch: pytest.Monk
     monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("lock") and may(path, mode))
     [found] = trouble(look_at_folders(config))
     assert f"{config.data / 'lock'} cannot be written to" in found.text
-    assert found.mend.startswith("chown ")
+    assert found.mend.startswith("chmod u+rw ")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert trouble(look_at_folders(config))[0].mend.startswith("chown ")
+
+
+def test_what_is_in_the_way_in_the_folders(config: Config) -> None:
+    """Of a start, or of what is written later."""
+    for folder in (config.plugins, config.data, config.logs):
+        folder.mkdir(mode=0o700)
+    (config.run).touch()
+    (config.plugins / ".metadata").touch()
+    (config.logs / "plugin-supervisor.log").mkdir()
+    (config.data / "instance-id").write_text("nonsense\n")
+    assert [
+        each.text.removeprefix(f"{config.plugins.parent}/") for each in trouble(look_at_folders(config))
+    ] == [
+        "logs/plugin-supervisor.log is no file",
+        "data/run is no folder",
+        "plugins/.metadata is no folder",
+        "data/instance-id holds no UUID, and toru does not start with it",
+    ]
+
+
+def test_links_to_nowhere(config: Config) -> None:
+    folder = config.plugins.parent
+    config.data.symlink_to("absent")
+    (folder / "toru.toml").symlink_to("absent.toml")
+    [found] = trouble(look_at_folders(config))
+    assert f"{config.data} is a link to absent, which is not there" in found.text
+    [setting] = trouble(look_at_settings({}, {}, folder)[1])
+    assert (setting.level, "toru.toml is a link to absent.toml" in setting.text) == ("warning", True)
 
 
 def test_folders_that_are_open_to_others(config: Config) -> None:
@@ -283,147 +302,6 @@ def test_a_clock_that_went_back(local: Cli) -> None:
     assert ("failure", "clock") in [told(finding) for finding in wrong(local, ANY)]
 
 
-# -- ports
-
-
-def look(config: Config, *, running: bool = False) -> Deferred[list[Finding]]:
-    from twisted.internet import reactor
-
-    return Deferred.fromCoroutine(look_at_ports(reactor, config, config.plugins.parent, running=running))
-
-
-def listening(config: Config, *endpoints: str) -> Config:
-    return load({"logs": "logs", "listen": list(endpoints)}, {}, config.plugins.parent)
-
-
-@in_reactor
-async def test_ports_that_cannot_be_had(config: Config) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        taken = f"tcp:{server.getsockname()[1]}:interface=127.0.0.1"
-        found = await look(listening(config, taken, "tcp:0:interface=192.0.2.1", "bogus:1"))
-    in_use, elsewhere, _, bogus = trouble(found)
-    assert "Address already in use" in in_use.text
-    assert "stop what uses it" in in_use.mend
-    assert "no interface of this machine has that address" in elsewhere.mend
-    assert "'bogus:1' is no endpoint" in bogus.text
-
-
-@in_reactor
-async def test_ports_that_can(config: Config) -> None:
-    found = await look(
-        listening(
-            config,
-            "tcp:0:interface=127.0.0.1",
-            "systemd:domain=INET:index=0",
-            "unix:path",
-            "tcp6:0:interface=\\:\\:1",
-        )
-    )
-    assert [finding.level for finding in found] == ["ok"] * 4
-    assert not (config.plugins.parent / "path").exists()
-
-
-@in_reactor
-async def test_sockets_that_cannot_be_had(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = config.plugins.parent
-    monkeypatch.chdir(folder)
-    (folder / "file").touch()
-    for name in ("used", "left", "replaced", "locked"):
-        with socket.socket(socket.AF_UNIX) as made:
-            made.bind(name)
-            if name == "used":
-                made.listen()
-                used = made.dup()
-    # No process has such a number.
-    (folder / "replaced.lock").symlink_to(str(2**22))
-    (folder / "locked.lock").symlink_to(str(os.getpid()))
-    (folder / "odd.lock").touch()
-    before = files(folder)
-    with used:
-        names = ("absent/s", "file", "file/s", "used", "left", "replaced", "locked", "odd", "s" * 108)
-        found = await look(listening(config, *(f"unix:{name}:mode=660" for name in names)))
-        [running] = await look(listening(config, "unix:address=used"), running=True)
-    [silent] = await look(listening(config, "unix:used"), running=True)
-    assert files(folder) == before
-    texts = [each.text.partition(": ")[2] for each in trouble(found)]
-    assert texts == [
-        f"there is no folder {folder / 'absent'}",
-        f"{folder / 'file'} is there, and is no socket",
-        f"there is no folder {folder / 'file'}",
-        "another program listens there",
-        f"{folder / 'left'} was left there by a program that has ended",
-        f"{folder / 'locked.lock'} says that it is of process {os.getpid()}, which runs",
-        f"{folder / 'odd.lock'} is there, and is no lock",
-        "its path has 108 bytes, and 107 is the most that the system takes",
-    ]
-    assert (running.level, "answers on unix:address=used" in running.text) == ("ok", True)
-    assert (silent.level, "does not answer on unix:used" in silent.text) == ("failure", True)
-
-
-@in_reactor
-async def test_a_socket_in_a_folder_that_is_closed(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(**_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    [found] = trouble(await look(listening(config, "unix:path")))
-    assert f"{config.plugins.parent} cannot be written to: Permission denied" in found.text
-
-
-@in_reactor
-async def test_passwords_in_the_clear(config: Config) -> None:
-    [found] = trouble(await look(listening(config, "tcp:0")))
-    assert (found.level, "without TLS" in found.text) == ("warning", True)
-
-
-@in_reactor
-async def test_a_port_for_root(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the system says it to somebody else than root."""
-
-    def refuse(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("socket.socket.bind", refuse)
-    [found] = trouble(await look(listening(config, "tcp:80:interface=127.0.0.1")))
-    assert "systemd's socket activation" in found.mend
-
-
-@in_reactor
-async def test_certificates(config: Config) -> None:
-    folder = config.plugins.parent
-    over = certificate(folder, "toru.example", -1)
-    open_to_all = certificate(folder, "other.example", 300)
-    open_to_all.chmod(0o644)
-    found = await look(
-        listening(
-            config,
-            *(f"ssl:0:interface=127.0.0.1:privateKey={path}:certKey={path}" for path in (over, open_to_all)),
-            "ssl:0:interface=127.0.0.1:privateKey=absent.pem:certKey=absent.pem",
-        )
-    )
-    expired, readable, absent = trouble(found)
-    assert f"the certificate {over} was valid until" in expired.text
-    assert readable.mend == f"chmod 600 {open_to_all}"
-    assert "absent.pem" in absent.text
-
-
-def test_how_long_a_certificate_is_good() -> None:
-    now = datetime.now(UTC)
-    day = timedelta(days=1)
-    levels = [judge_certificate("x.pem", now - day, now + more * day, now).level for more in (300, 13, -1)]
-    assert levels == ["ok", "warning", "failure"]
-    assert "not valid before" in judge_certificate("x.pem", now + day, now + 2 * day, now).text
-
-
-def test_where_endpoints_are() -> None:
-    assert address_of("tcp:80") == (False, "127.0.0.1", 80, False)
-    assert address_of("tcp:port=80:interface=10.0.0.1") == (False, "10.0.0.1", 80, False)
-    assert address_of("ssl:443:interface=\\:\\:") == (True, "::1", 443, False)
-    assert address_of("tcp6:80:interface=\\:\\:1") == (False, "::1", 80, True)
-    assert address_of("tcp:80:interface=localhost") == (False, "localhost", 80, True)
-    assert address_of("unix:/run/x") is None
-
-
 # -- the database
 
 
@@ -431,7 +309,8 @@ def test_where_endpoints_are() -> None:
     ("prepare", "text"),
     [
         (lambda path: path.write_text("no database\n" * 100), "is damaged"),
-        (lambda path: path.mkdir(), "toru.db"),
+        (lambda path: path.mkdir(), "toru.db is no file"),
+        (lambda path: os.mkfifo(path, 0o600), "toru.db is no file"),
         (lambda path: sql(path, "CREATE TABLE other (x)"), "holds no data of toru"),
         (
             lambda path: sql(
@@ -440,7 +319,7 @@ def test_where_endpoints_are() -> None:
             "newer toru",
         ),
     ],
-    ids=["damaged", "a folder", "another program's", "newer"],
+    ids=["damaged", "a folder", "a pipe", "another program's", "newer"],
 )
 def test_databases_that_cannot_be_used(local: Cli, prepare: Any, text: str) -> None:
     data = local.folder / "data"
@@ -507,18 +386,21 @@ async def test_plugins_that_cannot_be_used(config: Config) -> None:
         path.write_text(text)
         path.chmod(mode)
     (config.plugins / "g-link.binary").symlink_to("/bin/true")
+    (config.plugins / "h-lines.binary").write_text("#!/bin/sh\r\necho '{}'\r\n")
+    (config.plugins / "h-lines.binary").chmod(0o755)
     found = await plugins(config)
     assert [each.text for each in found if each.level == "ok"] == [
         "good 1 (a-good.binary)",
         "open 1 (f-open.binary)",
     ]
-    same, not_executable, exited, metadata, link, is_open = [each.text for each in trouble(found)]
+    same, not_executable, exited, metadata, link, _, is_open = [each.text for each in trouble(found)]
     assert 'b-same.binary has the id "good"' in same
     assert "c-mode.binary: it is not executable" in not_executable
     assert "d-exit.binary: `--metadata` exited with code 3" in exited
     assert "e-metadata.binary: field `id`" in metadata
     assert "g-link.binary: it is a link that leads out" in link
     assert "everybody can write to f-open.binary" in is_open
+    assert "its lines end as on Windows" in trouble(found)[-2].mend
 
 
 @in_reactor

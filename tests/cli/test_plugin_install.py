@@ -63,10 +63,12 @@ def test_new_and_again_and_gone(local: Cli) -> None:
         ("touch carried-out\n", "is no program"),
         ("#!/bin/sh\nexit 3\n", "exited with code 3"),
         ('#!/bin/sh\necho \'{"id": "-"}\'\n', "field `id`"),
-        ("#!/no/such/interpreter\n", "is the interpreter in its first line installed?"),
+        ("#!/no/such/interpreter\n", "'/no/such/interpreter', which is not on this machine"),
+        ("#!/bin/sh\r\nexit 3\r\n", "its lines end as on Windows"),
+        ("\x7fELF of another machine", "built for another kind of machine"),
         (source("two", route="/one"), "has the route /one of one (one.binary)"),
     ],
-    ids=["text", "fails", "bad metadata", "no interpreter", "taken route"],
+    ids=["text", "fails", "bad metadata", "no interpreter", "CR LF", "ELF", "taken route"],
 )
 def test_what_cannot_be_used(local: Cli, text: str, told: str) -> None:
     """Nothing of it is left."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,25 @@ from toru.config import cores
 from toru.supervise.discovery import Discovery
 from toru.supervise.registry import Decision
 from toru.supervise.spawn import Spawner, raise_open_files
+
+
+def why_not_started(path: Path) -> str:
+    """Why the system cannot start that program, where its first bytes tell; else `""`."""
+    try:
+        with path.open("rb") as opened:
+            line = opened.readline(256)
+    except OSError:
+        return ""
+    if line.startswith(b"\x7fELF"):
+        return f"it was built for another kind of machine than this one ({platform.machine()}), or is damaged"
+    if not line.startswith(b"#!"):
+        return ""
+    if line.endswith(b"\r\n"):
+        return "its lines end as on Windows, with CR and LF: save it with LF alone"
+    program = os.fsdecode((line[2:].split() or [b""])[0])
+    return (
+        "" if os.path.exists(program) else f"its first line names {program!r}, which is not on this machine"
+    )
 
 
 class Asker:

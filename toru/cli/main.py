@@ -40,7 +40,8 @@ class _Main(click.Group):
         except OSError as error:
             # What could not be written would be tried again at the end.
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115
-            raise Failed(f"{error.filename or 'standard output'}: {error.strerror or error}") from error
+            nameless = "the current folder" if isinstance(error, FileNotFoundError) else "standard output"
+            raise Failed(f"{error.filename or nameless}: {error.strerror or error}") from error
 
 
 def _open_what_is_closed() -> None:

@@ -31,7 +31,7 @@ def back_up(database: Path, target: Path, progress: Progress) -> None:
     """
     if not target.parent.is_dir():
         raise StartError(f"there is no folder {target.parent}")
-    if not database.exists():
+    if not database.is_file():
         raise StartError(f"database: there is none at {database}; say with --data or --database where it is")
     # What is no database of toru's is not worth keeping, and what is damaged does not pass for a backup.
     sqlite.is_current(database)

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from toru.cli.doctor.finding import Finding, refused
-from toru.cli.doctor.folders import may_be_seen, user_name
+from toru.cli.doctor.folders import may_be_seen, not_ours
 from toru.config import Config
 from toru.errors import StartError
 from toru.store import sqlite
@@ -47,13 +47,14 @@ def look_at_database(config: Config, *, running: bool) -> Iterator[Finding]:
         else:
             yield Finding("failure", "database", f"the folder {path.parent} is not there", "make it")
         return
-    if not os.access(path, os.R_OK | os.W_OK):
+    if not os.path.isfile(path):
+        # SQLite waits for ever for who writes into a pipe.
         yield Finding(
-            "failure",
-            "database",
-            f"{path} cannot be written to; it belongs to {user_name(path.stat().st_uid)}",
-            f"chown {user_name(os.geteuid())} {shlex.quote(str(path))}*",
+            "failure", "database", f"{path} is no file", "move it away, or set another with --database"
         )
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        yield not_ours("database", path)
         return
     try:
         current = sqlite.is_current(path)

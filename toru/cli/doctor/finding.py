@@ -21,5 +21,5 @@ class Finding:
 
 def refused(subject: Subject, error: BaseException) -> Finding:
     """What the core's own code refuses to start with: its line has what is wrong, and then what to do."""
-    text, _, mend = str(error).removeprefix("toru: ").partition("; ")
+    text, _, mend = str(error).removeprefix("toru: ").removeprefix(f"{subject}: ").partition("; ")
     return Finding("failure", subject, text, mend or "mend that, and look again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import shlex
@@ -9,8 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
-from toru.cli.doctor.finding import Finding, refused
+from toru.cli.doctor.finding import Finding, Subject, refused
 from toru.config import Config
 from toru.errors import StartError
 from toru.store.folders import check_sockets_fit
@@ -112,17 +114,25 @@ def _nearest(path: Path) -> Path:
 def _folder(setting: str, path: Path) -> Iterator[Finding]:
     there = _nearest(path)
     elsewhere = f"or set another with --{setting}"
+    for each in (path, *path.parents):
+        if os.path.islink(each) and not os.path.exists(each) and may_be_seen(each):
+            text = f"{setting}: {each} is a link to {os.readlink(each)}, which is not there"
+            yield Finding("failure", "folders", text, f"make that, {elsewhere}")
+            return
     if not there.is_dir():
         yield Finding("failure", "folders", f"{setting}: {there} is no folder", f"move it away, {elsewhere}")
         return
     if (why := why_not_writable(there)) is not None:
-        owner = user_name(there.stat().st_uid)
-        yield Finding(
-            "failure",
-            "folders",
-            f"{setting}: {there} cannot be written to: {why}; it belongs to {owner}",
-            f"run this as {owner} if that is who runs toru; else chown it to who does, {elsewhere}",
-        )
+        uid = there.stat().st_uid
+        owner = user_name(uid)
+        if why != os.strerror(errno.EACCES):
+            mend = f"make room there or have the disk mended, {elsewhere}"
+        elif uid == os.geteuid():
+            mend = f"chmod u+rwx {_quoted(there)}"
+        else:
+            mend = f"run this as {owner} if that is who runs toru; else chown it to who does, {elsewhere}"
+        text = f"{setting}: {there} cannot be written to: {why}; it belongs to {owner}"
+        yield Finding("failure", "folders", text, mend)
         return
     if not os.access(there, os.R_OK | os.X_OK):
         yield Finding(
@@ -163,22 +173,47 @@ def _openness(config: Config) -> Iterator[Finding]:
 def _files(config: Config) -> Iterator[Finding]:
     """Files and folders that somebody else made, most often root with a command that was to be run as toru's user."""
     ours = (
-        config.run,
         config.data / "lock",
         config.data / "instance-id",
         config.data / "discovery.json",
-        config.plugins / ".metadata",
         config.plugins / ".metadata" / "config.json",
         config.logs / "plugin-supervisor.log",
     )
-    for path in ours:
-        if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-            yield Finding(
-                "failure",
-                "folders",
-                f"{path} cannot be written to; it belongs to {user_name(path.stat().st_uid)}",
-                f"chown {user_name(os.geteuid())} {_quoted(path)}",
-            )
+    folders = (config.run, config.plugins / ".metadata", config.logs / "plugins")
+    for path in (*ours, *folders):
+        if not os.path.lexists(path):
+            continue
+        if os.path.isdir(path) != (path in folders):
+            what = "no folder" if path in folders else "no file"
+            yield Finding("failure", "folders", f"{path} is {what}", f"move it away: {_quoted(path)}")
+        elif not os.access(path, os.R_OK | os.W_OK):
+            yield not_ours("folders", path)
+    yield from _instance(config.data / "instance-id")
+
+
+def _instance(path: Path) -> Iterator[Finding]:
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
+        return
+    try:
+        UUID(path.read_text("ascii").strip())
+    except ValueError:
+        text = f"{path} holds no UUID, and toru does not start with it"
+        yield Finding(
+            "failure", "folders", text, "put back that of a backup, or remove it and a new one is made"
+        )
+
+
+def not_ours(subject: Subject, path: Path) -> Finding:
+    """What to say of a file or a folder of toru's own that cannot be used."""
+    uid = path.stat().st_uid
+    return Finding(
+        "failure",
+        subject,
+        f"{path} cannot be written to; it belongs to {user_name(uid)}",
+        f"chmod u+rw {_quoted(path)}"
+        if uid == os.geteuid()
+        else f"chown {user_name(os.geteuid())} {_quoted(path)}",
+    )
 
 
 def _quoted(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from toru.cli.discover import asker
+from toru.cli.discover import asker, why_not_started
 from toru.cli.doctor.finding import Finding, refused
 from toru.cli.doctor.folders import may_be_seen
 from toru.cli.doctor.settings import unknown_plugins
@@ -31,20 +31,23 @@ async def look_at_plugins(reactor: Any, config: Config) -> list[Finding]:
     except StartError as error:
         return [refused("plugins", error)]
     return [
-        *_plugins(decision),
+        *_plugins(decision, config.plugins),
         *_open_to_others(decision),
         *_enabled(config.plugins / ".metadata" / "config.json"),
         *unknown_plugins(config, decision.plugins),
     ]
 
 
-def _plugins(decision: Decision) -> Iterator[Finding]:
+def _plugins(decision: Decision, folder: Path) -> Iterator[Finding]:
     if not decision.plugins and not decision.problems:
         yield Finding("ok", "plugins", "there are none yet")
     for id, found in decision.plugins.items():
         yield Finding("ok", "plugins", f"{id} {found.metadata.version} ({found.path.name})")
     for problem in decision.problems:
-        yield Finding("failure", "plugins", problem.error, f"mend or remove {problem.file}")
+        # What a shell or a helper says of a file that cannot be started helps nobody.
+        why = why_not_started(folder / problem.file) if "exited with code 12" in problem.error else ""
+        mend = f"{why}; " if why else ""
+        yield Finding("failure", "plugins", problem.error, f"{mend}mend or remove {problem.file}")
 
 
 def _open_to_others(decision: Decision) -> Iterator[Finding]:
@@ -61,15 +64,13 @@ def _open_to_others(decision: Decision) -> Iterator[Finding]:
 def _enabled(file: Path) -> Iterator[Finding]:
     try:
         known = json.loads(file.read_bytes())
-        plugins = known.get("plugins", {})
-        if not all(isinstance(on, bool) for on in plugins.values()):
-            raise ValueError("a plugin is neither true nor false")
-    except FileNotFoundError:
+        plugins = known.get("plugins", {}) if isinstance(known, dict) else None
+        if not isinstance(plugins, dict) or not all(isinstance(on, bool) for on in plugins.values()):
+            raise ValueError('it must be like {"plugins": {"<id>": true}}')
+    except OSError:
+        # It is not there, or that is said of the file already.
         return
-    except PermissionError:
-        # Said of the file already.
-        return
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         yield Finding(
             "failure",
             "plugins",

@@ -9,12 +9,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from socket import gaierror
 from typing import Any, NamedTuple
 
 from cryptography import x509
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 
 from toru.cli.client import Core
@@ -47,6 +49,8 @@ class Address(NamedTuple):
 async def look_at_ports(reactor: Any, config: Config, cwd: Path, *, running: bool) -> list[Finding]:
     """Every endpoint. `running`: a toru with these settings runs now."""
     found: list[Finding] = []
+    # Until all are tried: two endpoints may be in each other's way.
+    ports: list[IListeningPort] = []
     for description in config.listen:
         if description.startswith("systemd:"):
             found.append(Finding("ok", "ports", f"{description} is given by systemd"))
@@ -58,7 +62,7 @@ async def look_at_ports(reactor: Any, config: Config, cwd: Path, *, running: boo
         elif running and not description.startswith("unix:"):
             found.append(Finding("ok", "ports", f"{description} is in use by the toru that runs"))
         else:
-            found.append(await _free(reactor, description, cwd, running=running))
+            found.append(await _free(reactor, description, cwd, ports, running=running))
         if address is not None and not address.encrypted and not address.only_here:
             found.append(
                 Finding(
@@ -68,6 +72,8 @@ async def look_at_ports(reactor: Any, config: Config, cwd: Path, *, running: boo
                     "listen on 127.0.0.1 behind a reverse proxy, or with ssl:",
                 )
             )
+    for port in ports:
+        await maybeDeferred(port.stopListening)
     return found
 
 
@@ -119,7 +125,9 @@ async def _connect(reactor: Any, address: Address) -> None:
     protocol.transport.loseConnection()
 
 
-async def _free(reactor: Any, description: str, cwd: Path, *, running: bool) -> Finding:
+async def _free(
+    reactor: Any, description: str, cwd: Path, ports: list[IListeningPort], *, running: bool
+) -> Finding:
     try:
         endpoint = check_endpoint(description, reactor)
     except StartError as error:
@@ -129,7 +137,7 @@ async def _free(reactor: Any, description: str, cwd: Path, *, running: bool) -> 
     if not description.startswith(("tcp", "ssl", "tls")):
         return Finding("ok", "ports", f"{description} can be used")
     try:
-        port = await endpoint.listen(Factory())
+        ports.append(await endpoint.listen(Factory()))
     except CannotListenError as error:
         reason = getattr(error.socketError, "strerror", None) or str(error.socketError)
         return Finding(
@@ -137,13 +145,16 @@ async def _free(reactor: Any, description: str, cwd: Path, *, running: bool) -> 
         )
     except OSError as error:
         return Finding("failure", "ports", f"cannot listen on {description}: {error.strerror}", _mend(error))
-    await maybeDeferred(port.stopListening)
+    except OverflowError as error:
+        return Finding("failure", "ports", f"cannot listen on {description}: {error}", "choose such a port")
     return Finding("ok", "ports", f"{description} is free")
 
 
 def _mend(error: object) -> str:
     if isinstance(error, PermissionError):
         return "ports below 1024 are root's: use systemd's socket activation, or a port above"
+    if isinstance(error, gaierror):
+        return "listen on an address of this machine: its name is not known"
     number = getattr(error, "errno", None)
     if number == 99:  # EADDRNOTAVAIL
         return "no interface of this machine has that address; set another with --listen"

@@ -23,6 +23,12 @@ def look_at_settings(
         return None, [refused("settings", error)]
     file = cwd / (flags.get("config") or environ.get("TORU_CONFIG") or DEFAULT_FILE)
     found = [*_secrets(config, file, environ)]
+    if os.path.islink(file) and not os.path.exists(file):
+        text = f"{file} is a link to {os.readlink(file)}, which is not there: the defaults hold"
+        return config, [
+            Finding("warning", "settings", text, "put the settings there, or remove the link"),
+            *found,
+        ]
     shown = f"read from {file}" if os.path.exists(file) else f"the defaults, because there is no {file}"
     return config, [Finding("ok", "settings", f"settings are {shown}"), *found]
 

@@ -96,7 +96,7 @@ async def _install(
     reactor: Any, file: Path, folder: Path
 ) -> tuple[PluginMetadata, PluginMetadata | None, Path]:
     """What was installed, what it took the place of, and where it is now. Raises Failed."""
-    from toru.cli.discover import asker
+    from toru.cli.discover import asker, why_not_started
     from toru.cli.failures import Failed
     from toru.errors import InvalidMetadata
     from toru.store.files import sync
@@ -113,8 +113,8 @@ async def _install(
                 metadata = parse_metadata(await asking.ask(copy))
             except InvalidMetadata as error:
                 why = str(error).replace(str(copy), file.name)
-                if why.endswith("No such file or directory"):
-                    why += " (is the interpreter in its first line installed?)"
+                if "exited with code 12" in why and (reason := why_not_started(copy)):
+                    why += f" ({reason})"
                 raise Failed(f"{file} is no plugin that can be used: {why}") from error
             decision = await asking.read(folder)
         before = decision.plugins.get(metadata.id)
