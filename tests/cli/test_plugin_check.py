@@ -38,7 +38,7 @@ def test_a_plugin_that_is_right(author: Cli) -> None:
 
 
 def test_a_plugin_that_is_wrong_as_json_and_as_junit(author: Cli) -> None:
-    written(author.folder, "def shutdown(): print('\\x1b[31mred', file=sys.stderr); sys.exit(4)")
+    written(author.folder, "def shutdown(): print('\\x1b[31mred\\ufffe', file=sys.stderr); sys.exit(4)")
     ended = author.run("plugin", "check", "sample.binary", "--json", "--junit", "found.xml")
     assert (ended.code, ended.err) == (1, "")
     told = ended.json()
@@ -55,7 +55,7 @@ def test_a_plugin_that_is_wrong_as_json_and_as_junit(author: Cli) -> None:
     [suite] = ElementTree.parse(author.folder / "found.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == (str(len(told["checks"])), "1")
     [failure] = suite.iter("failure")
-    assert failure.get("message") == "told to shut down it exited with code 4: red"
+    assert failure.get("message") == "told to shut down it exited with code 4: red\ufffd"
 
 
 def test_for_people_each_failure_says_how_to_mend_it(author: Cli) -> None:

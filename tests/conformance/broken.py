@@ -20,6 +20,13 @@ BROKEN = [
     Sample("lines-of-windows", "", "file", "as on Windows", source=f"#!{sys.executable}\r\nprint()\r\n"),
     Sample("no-interpreter", "", "metadata", "exited with code 127", source="#!/no/such/thing\n"),
     Sample("metadata-no-json", "def metadata(): print('Sample 1.0')", "metadata", "one JSON object"),
+    Sample(
+        "metadata-with-a-mark",
+        "def metadata(): sys.stdout.buffer.write(b'\\xef\\xbb\\xbf' + json.dumps(METADATA).encode())",
+        "metadata",
+        "a byte order mark",
+    ),
+    Sample("prints-first", "print('Loading the model')", "metadata", "it begins with 'Loading the model"),
     Sample("metadata-empty", "def metadata(): pass", "metadata", "printed nothing"),
     Sample(
         "metadata-chatty",
@@ -77,6 +84,25 @@ BROKEN = [
         "warning",
     ),
     # -- what it speaks
+    Sample(
+        "no-newline",
+        "def send(file, **message): file.write(json.dumps(message).encode()); file.flush()",
+        "framing",
+        "bytes came that are no whole message",
+    ),
+    Sample(
+        "other-type",
+        "def answer(file, message):\n"
+        "  send(file, type='response', request_id=message['request_id'], payload=respond(message['payload']))",
+        "framing",
+        "the unknown type 'response'",
+    ),
+    Sample(
+        "status-as-text",
+        "def respond(payload): return {'status': '200'}",
+        "framing",
+        "got `str` - at `$.status`",
+    ),
     Sample("silent", "def answer(file, message): pass", "framing", "no answer to OPTIONS /"),
     Sample("speaks-1", LENGTHS, "framing", "declares protocol 2, and speaks lengths"),
     Sample("speaks-2", "METADATA['protocol'] = '1'", "framing", "declares protocol 1, and speaks JSON lines"),
@@ -309,6 +335,13 @@ def spin():
 """,
         "idle",
         "of a processor",
+        "warning",
+    ),
+    Sample(
+        "keeps-everything",
+        "kept = []\nplain = respond\ndef respond(payload): kept.append(b'x' * 2**23); return plain(payload)",
+        "idle",
+        "leaves 8 MiB more",
         "warning",
     ),
     # -- capabilities

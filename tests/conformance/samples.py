@@ -224,6 +224,12 @@ def respond(payload):
 def unknown(file, message):
     send(file, type="error", request_id=message["request_id"], payload={"message": "what is this?"})
 """,
+    "lines-answers-strangers-late": """
+def unknown(file, message):
+    if message["request_id"].startswith("strange"):
+        said = {"type": "error", "request_id": message["request_id"], "payload": {"message": "what?"}}
+        threading.Timer(0.2, send, [file], said).start()
+""",
     "lines-logs": """
 def serve(connection):
     file = connection.makefile("rwb")

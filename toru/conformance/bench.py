@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from toru.conformance.answers import Reply, check_headers
 from toru.conformance.findings import Trouble
 from toru.conformance.sandbox import INSTANCE_ID, Process, Sandbox
-from toru.conformance.speech import Lengths, Lines, Speech, Streams, describe
+from toru.conformance.speech import Lengths, Lines, Speech, Streams, describe, to_stranger
 from toru.conformance.wire import Wire, deliver, pump
 from toru.model import PluginMetadata, Protocol
-from toru.wire.headers import FIELD_VALUE, MAX_HEADER_BYTES, MAX_HEADERS, TOKEN
-from toru.wire.messages import Answer, HttpRequest, Init, Log, Nonsense, Pong, Refusal, excerpt
-
-Reply = Answer | Refusal
+from toru.wire.messages import Answer, HttpRequest, Init, Log, Nonsense, Pong, Refusal
 
 # As `toru.supervise.child` has it, for plugins that leave it open.
 _CONCURRENCY = {"1": 1, "2": 64}
@@ -59,11 +57,6 @@ def request(
     if body is not None:
         headers |= {"content-type": kind, "content-length": str(len(body))}
     return HttpRequest(method, path, headers, body)
-
-
-def answers_in(wire: Wire) -> list[Answer | Refusal | Nonsense]:
-    """What came there and answers something; what a plugin logs comes between."""
-    return [each for each in wire.messages if isinstance(each, (Answer, Refusal, Nonsense))]
 
 
 class Bench:
@@ -353,6 +346,8 @@ class Bench:
             if not isinstance(message, (Answer, Refusal, Nonsense, Pong)):
                 self.unknown.add(message.type)
                 continue
+            if to_stranger(message):
+                continue
             id = message.request_id
             if self.framing == "1" and ids:
                 # A connection has one answer there, whatever id it has.
@@ -364,7 +359,7 @@ class Bench:
             if isinstance(message, Nonsense):
                 raise Trouble(f"its answer means nothing: {message.why}", _ANSWER_RIGHT)
             if isinstance(message, Answer):
-                _check_headers(message)
+                check_headers(message)
                 self.answers.append(message.body[:65536])
             ids.remove(id)
             self._settled.add(id)
@@ -385,18 +380,3 @@ class Bench:
 _ANSWER_RIGHT = (
     "an answer is `http` with `status` (200 to 599), `headers`, `body`, `body_encoding`, or `error`"
 )
-
-
-def _check_headers(answer: Answer) -> None:
-    size = sum(len(name) + len(value) for name, value in answer.headers)
-    if len(answer.headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
-        raise Trouble(
-            f"an answer has {len(answer.headers)} headers of {size:,} bytes; its client would get 502",
-            f"send at most {MAX_HEADERS} headers, and {MAX_HEADER_BYTES:,} bytes of them",
-        )
-    for name, value in answer.headers:
-        if not TOKEN.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
-            raise Trouble(
-                f"an answer has a header that HTTP forbids, {excerpt(name)}: {excerpt(value)}; its client would get 502",
-                "names of headers are letters, digits and `-`; values have no line breaks, and nothing beyond Latin-1",
-            )

@@ -129,6 +129,14 @@ class Process:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def memory_bytes(self) -> int:
+        """Memory that is its own at the moment; 0 where that cannot be told."""
+        try:
+            _, resident, shared, *_ = Path(f"/proc/{self.pid}/statm").read_text().split()
+        except (OSError, ValueError):
+            return 0
+        return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
+
     def end(self) -> None:
         """Kill it and all that it started."""
         if self.code is None:
@@ -190,6 +198,7 @@ class Sandbox:
     def start(self, path: Path, plugin_id: str) -> Process:
         """A process of the plugin."""
         folder = self._folder()
+        self._storage.plugin_id = plugin_id
         return self._start([os.fspath(path)], folder, self.environment(plugin_id, folder))
 
     def environment(self, plugin_id: str, folder: Path) -> dict[str, str]:

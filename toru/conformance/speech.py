@@ -17,6 +17,7 @@ from toru.wire.protocol2 import JsonLines
 MAX_MESSAGE_BYTES = 16 * 2**20
 MAX_PART_BYTES = 2**20
 GRACE_SECONDS = 5.0
+_STRANGE = "strange"
 
 
 class Speech(Interface):
@@ -38,17 +39,22 @@ class Speech(Interface):
 def _strange(action: str) -> list[dict[str, object]]:
     now = rfc3339(time.time())
     return [
-        {"type": "toru-check", "timestamp": now, "request_id": "strange-1", "payload": {"more": [1, None]}},
-        {"type": "lifecycle", "timestamp": now, "request_id": "strange-2", "payload": {"action": action}},
+        {
+            "type": "toru-check",
+            "timestamp": now,
+            "request_id": f"{_STRANGE}-1",
+            "payload": {"more": [1, None]},
+        },
+        {"type": "lifecycle", "timestamp": now, "request_id": f"{_STRANGE}-2", "payload": {"action": action}},
     ]
 
 
-class Lines:
-    """Protocol 2: requests of all kinds share a connection."""
+class _Framed:
+    """One message in each frame."""
 
-    def __init__(self) -> None:
-        self._codec = JsonLines(MAX_MESSAGE_BYTES)
-        self._framer = self._codec.framer()
+    def __init__(self, codec: JsonLines | LengthPrefixed) -> None:
+        self._codec = codec
+        self._framer = codec.framer()
 
     def init(self, init: Init) -> bytes:
         return self._codec.init(init)
@@ -59,43 +65,37 @@ class Lines:
     def request(self, request_id: str, request: HttpRequest) -> bytes:
         return self._codec.request(request_id, request)
 
+    def heard(self, data: bytes) -> Iterator[Message]:
+        for frame in self._framer.feed(data):
+            yield self._codec.decode(frame)
+
+
+class Lines(_Framed):
+    """Protocol 2: requests of all kinds share a connection."""
+
+    def __init__(self) -> None:
+        self._lines = JsonLines(MAX_MESSAGE_BYTES)
+        super().__init__(self._lines)
+
     def ping(self, request_id: str) -> bytes:
-        return self._codec.ping(request_id)
+        return self._lines.ping(request_id)
 
     def cancel(self, request_id: str) -> bytes:
-        return self._codec.cancel(request_id)
+        return self._lines.cancel(request_id)
 
     def strange(self) -> list[bytes]:
         return [json.encode(message) + b"\n" for message in _strange("toru-check")]
 
-    def heard(self, data: bytes) -> Iterator[Message]:
-        for frame in self._framer.feed(data):
-            yield self._codec.decode(frame)
 
-
-class Lengths:
+class Lengths(_Framed):
     """Protocol 1: a connection carries one message, and its answer."""
 
     def __init__(self) -> None:
-        self._codec = LengthPrefixed(MAX_MESSAGE_BYTES)
-        self._framer = self._codec.framer()
-
-    def init(self, init: Init) -> bytes:
-        return self._codec.init(init)
-
-    def shutdown(self) -> bytes:
-        return self._codec.shutdown(GRACE_SECONDS)
-
-    def request(self, request_id: str, request: HttpRequest) -> bytes:
-        return self._codec.request(request_id, request)
+        super().__init__(LengthPrefixed(MAX_MESSAGE_BYTES))
 
     def strange(self) -> list[bytes]:
         messages = map(json.encode, _strange("toru-check"))
         return [len(message).to_bytes(4, "big") + message for message in messages]
-
-    def heard(self, data: bytes) -> Iterator[Message]:
-        for frame in self._framer.feed(data):
-            yield self._codec.decode(frame)
 
 
 class _Head(Struct):
@@ -225,6 +225,11 @@ def _without_stream(line: bytes) -> bytes:
     message = json.decode(line)
     message["payload"].pop("stream")
     return json.encode(message)
+
+
+def to_stranger(message: Message) -> bool:
+    """Whether it answers what nobody has to answer, and may, however late."""
+    return getattr(message, "request_id", "").startswith(_STRANGE)
 
 
 def describe(message: Message) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -12,6 +13,7 @@ _MAX_BODY_BYTES = 8 * 2**20
 _MAX_VALUE_BYTES = 2**20
 _MAX_KEY_LENGTH = 512
 _MOST_KEYS = 1000
+_PATH = re.compile(r"/api/plugins/[^/]+/kv")
 
 
 class Refused(Exception):
@@ -79,10 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
             if length > _MAX_BODY_BYTES:
                 raise Refused(413)
             body = self.rfile.read(length)
-            if not self.path.startswith("/api/plugins/") or not self.path.endswith("/kv"):
+            if not _PATH.fullmatch(self.path):
                 raise Refused(404)
             if self.headers.get("authorization") != f"Bearer {self.server.token}":
                 raise Refused(401)
+            if self.path != f"/api/plugins/{self.server.plugin_id}/kv":
+                raise Refused(403)
             self._answer(200, self.server.values.call(json.loads(body)))
         except Refused as refused:
             self._answer(refused.status, {"status": refused.status})
@@ -102,7 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Storage(ThreadingHTTPServer):
-    """Listens on this machine while it is used as a context. `url` and `token` are what a plugin is told."""
+    """Listens on this machine while it is used as a context. `url` and `token` are what a plugin is told.
+
+    It is that of the plugin `plugin_id`, and refuses what is asked of another's.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -110,6 +117,7 @@ class Storage(ThreadingHTTPServer):
     def __init__(self, token: str) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.token = token
+        self.plugin_id = ""
         self.values = KeyValues()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True)

@@ -26,6 +26,8 @@ class Wire:
         self.messages: list[Message] = []
         self.over = False
         self.error: ProtocolError | None = None
+        # Bytes that came since the last message.
+        self.unfinished = 0
         self._outbox = bytearray()
         self._socket = connect(path, seconds)
 
@@ -79,11 +81,13 @@ class Wire:
         if not data:
             self.over = True
             return
+        before = len(self.messages)
         try:
             self.messages.extend(self.speech.heard(data))
         except ProtocolError as error:
             self.error = error
             self.over = True
+        self.unfinished = self.unfinished + len(data) if len(self.messages) == before else 0
 
 
 def connect(path: str, seconds: float) -> socket.socket:
@@ -127,7 +131,7 @@ def pump(wires: Sequence[Wire], done: Callable[[], bool], seconds: float, *, rea
             if wire.error is not None:
                 raise Trouble(
                     f"it said something that the protocol forbids: {wire.error}",
-                    "each message is one JSON object as docs/protocol.md describes it; toru closes the "
-                    "connection over this, and every request on it fails with 502",
+                    "each message is one JSON object as docs/protocol.md describes it, in protocol 2 on one line; toru "
+                    "closes the connection over this, and every request on it fails with 502",
                 )
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ _MARKS: dict[Outcome, tuple[str, str]] = {
     "skipped": ("-", "dim"),
 }
 _TITLE_WIDTH = 40
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Report:
@@ -118,7 +120,7 @@ def write_junit(file: Path, plugin: Path, results: Sequence[Result]) -> None:
     count = Counter(result.outcome for result in results)
     suite = ElementTree.Element(
         "testsuite",
-        name=f"toru plugin check {one_line(plugin.name)}",
+        name=f"toru plugin check {_in_xml(plugin.name)}",
         tests=str(len(results)),
         failures=str(count["failed"]),
         errors="0",
@@ -130,15 +132,20 @@ def write_junit(file: Path, plugin: Path, results: Sequence[Result]) -> None:
             suite, "testcase", classname="toru.plugin.check", name=result.check, time=f"{result.seconds:.3f}"
         )
         said = [each for each in result.findings if each.outcome == result.outcome]
-        text = "\n".join(f"{one_line(each.detail)}\nto mend it: {one_line(each.mend)}" for each in said)
+        text = "\n".join(f"{_in_xml(each.detail)}\nto mend it: {_in_xml(each.mend)}" for each in said)
         match result.outcome:
             case "failed":
-                failure = ElementTree.SubElement(case, "failure", message=one_line(said[0].detail))
+                failure = ElementTree.SubElement(case, "failure", message=_in_xml(said[0].detail))
                 failure.text = text
             case "skipped":
-                ElementTree.SubElement(case, "skipped", message=one_line(said[0].detail))
+                ElementTree.SubElement(case, "skipped", message=_in_xml(said[0].detail))
             case "warning":
                 ElementTree.SubElement(case, "system-out").text = f"warning: {text}"
     suites = ElementTree.Element("testsuites")
     suites.append(suite)
     ElementTree.ElementTree(suites).write(file, encoding="utf-8", xml_declaration=True)
+
+
+def _in_xml(text: object) -> str:
+    """One line, without the characters that XML 1.0 has no way to say."""
+    return _NOT_IN_XML.sub("\ufffd", one_line(text))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import pairwise
 
 from toru.conformance.bench import Bench, request
 from toru.conformance.findings import Finding, Trouble, failed, passed, warning
-from toru.conformance.wire import Wire, deliver, pump
-from toru.wire.messages import HttpRequest, Message
+from toru.conformance.wire import deliver, pump
+from toru.wire.messages import HttpRequest
 
 _PIECE_SECONDS = 0.02
 _SLOW_READER_SECONDS = 0.3
@@ -17,6 +18,8 @@ _SLOW_READER_REQUESTS = 64
 _IDLE_SECONDS = 0.5
 _STRANGER_SECONDS = 0.2
 _BUSY = 0.1
+_ROUNDS = 4
+_MOST_KEPT = 4 * 2**20
 
 
 def unknown_messages(bench: Bench) -> list[Finding]:
@@ -27,7 +30,7 @@ def unknown_messages(bench: Bench) -> list[Finding]:
     for message in [*wire.speech.strange(), wire.speech.request(id, request())]:
         wire.say(message)
     try:
-        _wait_past_strangers(bench, id, wire)
+        bench.wait({wire: {id}}, {}, bench.patience.answer + bench.slowest)
     except Trouble as trouble:
         ended = bench.trouble(0.3)
         raise Trouble(
@@ -66,22 +69,6 @@ def _strange_connections(bench: Bench) -> Finding:
         detail = f"its process {process.describe_end()}"
     bench.forget()
     return warning(f"after a message of an unknown type {detail}", "ignore what you do not know")
-
-
-def _wait_past_strangers(bench: Bench, id: str, wire: Wire) -> None:
-    """Wait for that answer, and leave alone what was said to the messages that nobody has to answer."""
-
-    def done() -> bool:
-        wire.messages[:] = [each for each in wire.messages if not _to_strangers(each)]
-        return bool(wire.messages)
-
-    seconds = bench.patience.answer + bench.slowest
-    pump([wire], done, seconds)
-    bench.wait({wire: {id}}, {}, seconds)
-
-
-def _to_strangers(message: Message) -> bool:
-    return getattr(message, "request_id", "").startswith("strange")
 
 
 def pieces(bench: Bench) -> list[Finding]:
@@ -204,7 +191,25 @@ def idle(bench: Bench) -> list[Finding]:
                 "wait for the next message in a call that blocks; mind that the end of a connection is no message",
             )
         ]
+    if (each := _kept_bytes(bench)) > _MOST_KEPT:
+        return [
+            warning(
+                f"each GET / leaves {each / 2**20:.0f} MiB more in its memory",
+                "let go of what was made for a request once it is answered, and give caches a size; "
+                "what takes too much memory is killed",
+            )
+        ]
     return [passed("while nobody asks anything it says nothing, and rests")]
+
+
+def _kept_bytes(bench: Bench) -> float:
+    """What each of a few requests adds to its memory at least, after all that came before."""
+    process = bench.process()
+    sizes = [process.memory_bytes()]
+    for _ in range(_ROUNDS):
+        bench.ask(request())
+        sizes.append(process.memory_bytes())
+    return min(after - before for before, after in pairwise(sizes))
 
 
 def _idle_use(bench: Bench) -> float:

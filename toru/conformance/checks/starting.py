@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import time
+from codecs import BOM_UTF8
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
@@ -14,14 +15,15 @@ from typing import Any, get_args
 from msgspec import DecodeError, json
 from msgspec.structs import fields as fields_of
 
-from toru.conformance.bench import Bench, answers_in, request
+from toru.conformance.answers import answers_in
+from toru.conformance.bench import Bench, request
 from toru.conformance.findings import Finding, Trouble, failed, passed, warning
 from toru.conformance.sandbox import Process
 from toru.conformance.wire import Wire, connect, pump
 from toru.errors import InvalidMetadata
 from toru.model import Capability, PluginMetadata, Protocol
 from toru.supervise.spawn import METADATA_BYTES, METADATA_SECONDS
-from toru.wire.messages import excerpt
+from toru.wire.messages import Unknown, excerpt
 from toru.wire.metadata import parse_metadata
 
 _SLOW_METADATA_SECONDS = 2.5
@@ -116,8 +118,14 @@ def _parsed(printed: bytes) -> dict[str, Any]:
         try:
             parse_metadata(printed)
         except InvalidMetadata as error:
+            if printed.startswith(BOM_UTF8):
+                raise Trouble(
+                    "what `--metadata` printed begins with a byte order mark", "print UTF-8 without that mark"
+                ) from None
+            begin = printed[:60].decode(errors="replace")
             raise Trouble(
-                str(error), "print one JSON object on standard output, and all else on standard error"
+                f"{error}; it begins with {excerpt(begin)}",
+                "print one JSON object on standard output, and all else on standard error",
             ) from None
         raise
     return parsed
@@ -250,7 +258,7 @@ def _as_declared(bench: Bench, declared: Protocol) -> Finding:
         why = Trouble(
             f"it gave no answer to OPTIONS / in {_NAMES[declared]}{ended and f': {ended}'}",
             "answer each `http` message, also of methods that mean nothing to you (with 405, say), "
-            "as docs/protocol.md describes it",
+            "as docs/protocol.md describes it; `init` comes before, and must not hold that up",
         )
     except Trouble as trouble:
         why = trouble
@@ -283,10 +291,29 @@ def _answers_in(bench: Bench, framing: Protocol, seconds: float) -> bool:
         if answered:
             bench.forget_heard(wire)
             bench.give_back(wire)
+        else:
+            _judge_instead(wire, framing)
     finally:
         if not answered:
             bench.framing = None
     return answered
+
+
+def _judge_instead(wire: Wire, framing: Protocol) -> None:
+    """Raises Trouble where something else than an answer came."""
+    unknown = [each.type for each in wire.messages if isinstance(each, Unknown)]
+    if unknown:
+        raise Trouble(
+            f"OPTIONS / was not answered, and a message of the unknown type {unknown[-1]} came",
+            "give the answer to an `http` message the type `http`",
+        )
+    if wire.unfinished:
+        raise Trouble(
+            f"OPTIONS / was not answered, and {wire.unfinished:,} bytes came that are no whole message",
+            "end each message with a newline, and flush"
+            if framing == "2"
+            else "put the length of the JSON before it, as four bytes, the highest first, and flush",
+        )
 
 
 def _answered(wire: Wire) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from toru.conformance.bench import Bench, answers_in, request
+from toru.conformance.answers import answers_in
+from toru.conformance.bench import Bench, request
 from toru.conformance.findings import Finding, Trouble, passed, skipped
 from toru.conformance.sockets import WebSocketTalk
 from toru.conformance.speech import MAX_PART_BYTES, Streams

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from toru.conformance.bench import Bench, Reply, request
+from toru.conformance.answers import Reply
+from toru.conformance.bench import Bench, request
 from toru.conformance.findings import Finding, Trouble, failed, passed, skipped, warning
 from toru.conformance.wire import pump
 from toru.wire.messages import Answer, Refusal, excerpt
