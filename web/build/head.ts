@@ -1,20 +1,30 @@
-/** Finishes the head of index.html: what has to run first does, and the font is asked for at once. */
+/**
+ * Finishes index.html: what has to run first does, the font is asked for at once, and the frame of the shell is painted
+ * before the other styles have come.
+ */
 import { readFileSync } from "node:fs";
 import type { HtmlTagDescriptor, Plugin } from "vite";
 
 const FIRST = new URL("first.js", import.meta.url);
+const STYLES = ["tokens.css", "frame.css"].map((name) => new URL(`../src/styles/${name}`, import.meta.url));
+const STYLESHEET = /\s*<link rel="stylesheet"[^>]*>/g;
 
 export function head(): Plugin {
+  let building = false;
   return {
     name: "head",
-    apply: "build",
+    configResolved: (config) => {
+      building = config.command === "build";
+    },
     buildStart() {
-      this.emitFile({ type: "asset", name: "first.js", source: readFileSync(FIRST, "utf8") });
+      if (building) this.emitFile({ type: "asset", name: "first.js", source: readFileSync(FIRST, "utf8") });
     },
     transformIndexHtml: {
       order: "post",
-      handler(_, { bundle }) {
-        const tags: HtmlTagDescriptor[] = [];
+      handler(html, { bundle }) {
+        const tags: HtmlTagDescriptor[] = [
+          { tag: "style", children: STYLES.map(withoutComments).join(""), injectTo: "head" },
+        ];
         const files = Object.values(bundle ?? {});
         const script = files.find((file) => file.type === "asset" && file.names.includes("first.js"));
         if (script)
@@ -30,8 +40,19 @@ export function head(): Plugin {
           };
           tags.push({ tag: "link", attrs, injectTo: "head-prepend" });
         }
-        return tags;
+        // In the head they hold up everything; here only the program, which comes after them.
+        const sheets = html.match(STYLESHEET) ?? [];
+        return {
+          html: html.replace(STYLESHEET, "").replace("</body>", `${sheets.join("")}\n  </body>`),
+          tags,
+        };
       },
     },
   };
+}
+
+function withoutComments(file: URL): string {
+  return readFileSync(file, "utf8")
+    .replace(/\/\*.*?\*\//gs, "")
+    .replace(/\s+/g, " ");
 }

@@ -1,8 +1,6 @@
 /** Puts the parts together: who this is, styles and theme, the live stream, and what there is to see. */
 import "./start";
-import "./styles/tokens.css";
 import "./styles/base.css";
-import "./styles/frame.css";
 import "./state/theme";
 import { computed, effect } from "@preact/signals";
 import { render } from "preact";

@@ -7,6 +7,7 @@ import { LogsLayer } from "../pages/logs/LogsLayer";
 import { sessionState } from "../state/session";
 import { productName, shellTexts } from "../texts";
 import { IconButton } from "../ui/IconButton";
+import { Later } from "../ui/Later";
 import { Modal } from "../ui/Modal";
 import { Toasts } from "../ui/Toasts";
 import { CommandPalette } from "./CommandPalette";
@@ -53,7 +54,7 @@ export function Shell() {
       )}
       <main class={styles.main} id="main" ref={main} tabIndex={-1}>
         <ErrorBoundary key={path}>
-          <Routes />
+          <Later name="page">{() => <Routes />}</Later>
         </ErrorBoundary>
       </main>
       <ConnectionBar />

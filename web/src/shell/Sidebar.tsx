@@ -24,6 +24,7 @@ import { cx } from "../ui/cx";
 import { Dot, healthOf } from "../ui/Dot";
 import { Face } from "../ui/Face";
 import { IconButton } from "../ui/IconButton";
+import { Later } from "../ui/Later";
 import { Menu } from "../ui/Menu";
 import { PluginIcon } from "../ui/PluginIcon";
 import { Skeleton } from "../ui/Skeleton";
@@ -83,7 +84,7 @@ export function Sidebar({ narrow, drawer }: { narrow?: boolean; drawer?: boolean
         <p class={styles.heading} aria-hidden="true">
           {shellTexts.plugins}
         </p>
-        <PluginEntries />
+        <Later name="plugins">{() => <PluginEntries />}</Later>
       </div>
       <Foot />
     </nav>

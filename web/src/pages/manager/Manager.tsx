@@ -8,6 +8,7 @@ import { managerTexts, uiTexts } from "../../texts";
 import { Button } from "../../ui/Button";
 import { Empty } from "../../ui/Empty";
 import { ErrorPanel } from "../../ui/ErrorPanel";
+import { Later } from "../../ui/Later";
 import { Page } from "../../ui/Page";
 import { Skeleton } from "../../ui/Skeleton";
 import { useBusy } from "../../ui/useBusy";
@@ -80,7 +81,7 @@ function Plugins({ view }: { view: View }) {
     <>
       <Toolbar view={view} shown={ids.length} />
       {ids.length ? (
-        <Grid ids={ids} view={view} />
+        <Later name="cards">{() => <Grid ids={ids} view={view} />}</Later>
       ) : (
         <Empty icon={Blocks} title={managerTexts.noMatch}>
           <p>{managerTexts.noMatchHint}</p>

@@ -1,17 +1,15 @@
-/** A long list is drawn by and by, so that whoever presses something meanwhile is heard between two frames. */
+/** A long list is drawn by and by. */
 import { useEffect, useState } from "preact/hooks";
+import { inTurn } from "../../ui/turns";
 
-// Two rows of a usual screen, and then whatever is left of most lists: each frame costs what all of the page does.
-const FIRST = 6;
-const NEXT = 12;
+// The first screen of a list one by one; of what is behind it, whose code has run by then, more at once.
+const SCREEN = 12;
 
 /** How many of `count` are to be drawn by now. */
 export function useByAndBy(count: number): number {
-  const [drawn, setDrawn] = useState(FIRST);
+  const [drawn, setDrawn] = useState(0);
   useEffect(() => {
-    if (drawn >= count) return;
-    const frame = requestAnimationFrame(() => setDrawn(drawn + NEXT));
-    return () => cancelAnimationFrame(frame);
+    if (drawn < count) return inTurn(() => setDrawn(drawn + (drawn < SCREEN ? 1 : SCREEN)));
   }, [drawn, count]);
   return drawn;
 }

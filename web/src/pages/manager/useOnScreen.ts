@@ -1,24 +1,16 @@
 /** Whether an element can be seen, or nearly so: what cannot need not be drawn. */
 import type { RefObject } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import { inTurn } from "../../ui/turns";
 
 const tellers = new WeakMap<Element, (seen: boolean) => void>();
 let observer: IntersectionObserver | null = null;
-let news: IntersectionObserverEntry[] = [];
-// A screen full of cards comes into sight at once; what is drawn for it then is spread over some frames.
-const IN_A_FRAME = 4;
-
-function tellSome(): void {
-  for (const entry of news.slice(0, IN_A_FRAME)) tellers.get(entry.target)?.(entry.isIntersecting);
-  news = news.slice(IN_A_FRAME);
-  if (news.length) requestAnimationFrame(tellSome);
-}
 
 function observe(element: Element, tell: (seen: boolean) => void): () => void {
   observer ??= new IntersectionObserver(
     (entries) => {
-      if (!news.length) requestAnimationFrame(tellSome);
-      news = [...news, ...entries];
+      // A screen full of cards comes into sight at once.
+      for (const { target, isIntersecting } of entries) inTurn(() => tellers.get(target)?.(isIntersecting));
     },
     { rootMargin: "300px" },
   );
