@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from typing import Any
 
 from playwright.sync_api import Browser, Page
 
 from benchmarks.harness import a_core, milliseconds
-from tests.browser.browsing import ADMIN_ACCOUNT, Browsing, Console, started_chromium
+from tests.browser.browsing import (
+    ADMIN_ACCOUNT,
+    INSTALL_CHROMIUM,
+    Browsing,
+    Console,
+    found_chromium,
+    started_chromium,
+)
 from tests.browser.simulated import Simulated
 from tests.integration.cores import Core
 
@@ -75,10 +81,8 @@ SCROLL = """(async () => {
 
 def main() -> None:
     """All of it, with one core and one browser."""
-    if shutil.which("chromium") is None:
-        print(
-            "the dashboard is not measured: there is no chromium in PATH; as root: apt-get install chromium"
-        )
+    if found_chromium() is None:
+        print(f"the dashboard is not measured: there is no Chromium in PATH; as root: {INSTALL_CHROMIUM}")
         return
     with a_core() as core, started_chromium() as chromium:
         for number in range(PLUGINS):

@@ -24,7 +24,15 @@ from typing import NamedTuple
 try:
     from playwright.sync_api import Browser, Page, expect
 
-    from tests.browser.browsing import DESKTOP, PHONE, Browsing, Console, Theme, started_chromium
+    from tests.browser.browsing import (
+        DESKTOP,
+        PHONE,
+        Browsing,
+        Console,
+        Theme,
+        found_chromium,
+        started_chromium,
+    )
 except ImportError as error:
     sys.exit(f"{error}. `make screenshots` installs what the pictures need.")
 
@@ -311,7 +319,9 @@ def main() -> None:
 
 def check() -> None:
     """Whether this machine has what the pictures need."""
-    missing = [program for program in ("chromium", "node", "optipng", "perl") if not shutil.which(program)]
+    missing = [program for program in ("node", "optipng", "perl") if not shutil.which(program)]
+    if found_chromium() is None:
+        missing.append("chromium")
     asked = ["fc-match", "--format=%{color}", "emoji"]
     if (
         not shutil.which("fc-match")
@@ -321,7 +331,7 @@ def check() -> None:
     if missing:
         sys.exit(
             f"The pictures need {', '.join(missing)}, which is not here; "
-            "on Debian: apt-get install chromium fontconfig fonts-noto-color-emoji nodejs optipng perl"
+            "on Debian: apt-get install chromium-headless-shell fontconfig fonts-noto-color-emoji nodejs optipng perl"
         )
 
 

@@ -212,13 +212,20 @@ def test_nothing_moves_while_it_lives(browse: Browsing) -> None:
     expect(page.locator("#card-p9")).to_be_visible()
 
     crash = {"state": "backoff", "running": False, "health": "unhealthy", "pid": None, "problem": "Crashed."}
+    again = {
+        "state": "running",
+        "running": True,
+        "health": "healthy",
+        "problem": None,
+        "next_restart_at": None,
+    }
     live.say(
         [
             live.usage(),
             live.event("crashed", 1, detail="exit code 3"),
             live.change(1, **crash, next_restart_at="2036-01-02T03:04:05Z"),
             live.usage(),
-            live.change(1, state="running", running=True, health="healthy", pid=123_456, problem=None),
+            live.change(1, **again, pid=123_456),
             live.usage(),
             live.change(3, restarts=1_000_000),
             live.usage(),

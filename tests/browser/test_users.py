@@ -112,7 +112,9 @@ def test_who_is_switched_off_is_out_at_once_until_it_is_undone(
     expect(theirs.get_by_role("heading", name="Password")).to_be_visible()
     may = page.get_by_role("switch", name="Otto may sign in")
 
-    may.click()
+    # The switch does not wait for the core.
+    with page.expect_response("**/api/users/*"):
+        may.click()
 
     expect(may).not_to_be_checked()
     assert login(core, *account).status == 401
@@ -120,7 +122,8 @@ def test_who_is_switched_off_is_out_at_once_until_it_is_undone(
     theirs.get_by_label("New password").fill("Upper-case-7")
     theirs.keyboard.press("Enter")
     expect(theirs.get_by_role("dialog", name="Sign in again")).to_be_visible()
-    page.get_by_role("button", name="Undo").click()
+    with page.expect_response("**/api/users/*"):
+        page.get_by_role("button", name="Undo").click()
     expect(may).to_be_checked()
     assert login(core, *account).status == 200
 

@@ -11,9 +11,12 @@ const LETTERS = `${between(0x20, 0x7e)}${between(0xa0, 0x17f)}–—‘’“”
 const WEIGHTS = { min: 400, max: 700 };
 
 export function font(): Plugin {
+  let building = false;
   return {
     name: "font",
-    config: () => ({ resolve: { alias: { "@font": CUT.pathname } } }),
+    configResolved: (config) => {
+      building = config.command === "build";
+    },
     async buildStart() {
       const whole = await readFile(new URL("files/inter-latin-wght-normal.woff2", INTER));
       const cut = await subsetFont(whole, LETTERS, {
@@ -22,6 +25,7 @@ export function font(): Plugin {
       });
       await mkdir(CUT, { recursive: true });
       await writeFile(new URL("inter.woff2", CUT), cut);
+      if (building) this.emitFile({ type: "asset", name: "inter.woff2", source: cut });
     },
     async generateBundle() {
       const source = await readFile(new URL("LICENSE", INTER));

@@ -22,14 +22,22 @@ export function head(): Plugin {
     transformIndexHtml: {
       order: "post",
       handler(html, { bundle }) {
-        const tags: HtmlTagDescriptor[] = [
-          { tag: "style", children: STYLES.map(withoutComments).join(""), injectTo: "head" },
-        ];
         const files = Object.values(bundle ?? {});
+        const font = files.find((file) => file.fileName.endsWith(".woff2"));
+        const styles = STYLES.map(withoutComments).join("");
+        const tags: HtmlTagDescriptor[] = [
+          {
+            tag: "style",
+            children: styles.replace(
+              "@font/inter.woff2",
+              `/${font?.fileName ?? "node_modules/.font/inter.woff2"}`,
+            ),
+            injectTo: "head",
+          },
+        ];
         const script = files.find((file) => file.type === "asset" && file.names.includes("first.js"));
         if (script)
           tags.push({ tag: "script", attrs: { src: `/${script.fileName}` }, injectTo: "head-prepend" });
-        const font = files.find((file) => file.fileName.endsWith(".woff2"));
         if (font) {
           const attrs = {
             rel: "preload",

@@ -29,8 +29,14 @@ export function Manager() {
 
   return (
     <Page title={managerTexts.title} actions={<Actions />}>
-      <Plugins view={view} />
-      {pluginsLoaded.value && <Problems />}
+      <Later name="manager">
+        {() => (
+          <>
+            <Plugins view={view} />
+            {pluginsLoaded.value && <Problems />}
+          </>
+        )}
+      </Later>
       {view.plugin && <detailsPage.Page key={view.plugin} view={view} />}
     </Page>
   );
@@ -81,7 +87,7 @@ function Plugins({ view }: { view: View }) {
     <>
       <Toolbar view={view} shown={ids.length} />
       {ids.length ? (
-        <Later name="cards">{() => <Grid ids={ids} view={view} />}</Later>
+        <Grid ids={ids} view={view} />
       ) : (
         <Empty icon={Blocks} title={managerTexts.noMatch}>
           <p>{managerTexts.noMatchHint}</p>
