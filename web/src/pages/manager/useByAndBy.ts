@@ -1,5 +1,5 @@
 /** A long list is drawn by and by. */
-import { useEffect, useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { inTurn } from "../../ui/turns";
 
 // The first screen of a list one by one; of what is behind it, whose code has run by then, more at once.
@@ -8,7 +8,7 @@ const SCREEN = 12;
 /** How many of `count` are to be drawn by now. */
 export function useByAndBy(count: number): number {
   const [drawn, setDrawn] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (drawn < count) return inTurn(() => setDrawn(drawn + (drawn < SCREEN ? 1 : SCREEN)));
   }, [drawn, count]);
   return drawn;
