@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,13 @@ from tests.portable import watched
 # A shell lets what it starts in the background ignore Ctrl-C, and so would every core that a test starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of tests with the same id xdist would run one, and say nothing of the others."""
+    counted = Counter(item.nodeid for item in items)
+    if several := [id for id, count in counted.items() if count > 1]:
+        raise pytest.UsageError(f"several tests have the same id: {', '.join(several)}")
 
 
 @pytest.fixture(scope="session")
