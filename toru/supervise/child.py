@@ -36,7 +36,7 @@ from toru.wire.protocol2 import JsonLines
 
 CONCURRENCY = {"1": 1, "2": 64}
 # How long a process's last words are waited for once it is dead, before its end is told.
-_LAST_WORDS_SECONDS = 0.025
+_LAST_WORDS_SECONDS = 0.04
 # How often its pipes are then looked at once more: where the core was busy, nobody has read them yet.
 _LAST_LOOKS = 4
 # How long a process is one of the few that may be starting at once; one that takes longer, or hangs, is not
