@@ -142,6 +142,7 @@ class KeyValues:
         return answer
 
     def _gather(self, wanted: int, before: int = 0, times: int = GATHER_TIMES) -> None:
+        """Write what waits once it is `wanted`, or is no more than `before`, or was looked at so many times."""
         count = len(self._pending)
         if before < count < wanted and times:
             self._clock.callLater(GATHER_SECONDS, self._gather, wanted, count, times - 1)

@@ -194,13 +194,13 @@ def _read(connection: Connection, plugin: str, changes: Collection[Change]) -> E
 
 def _store(connection: Connection, plugin: str, before: Entries, after: Entries) -> None:
     gone = [{"of": plugin, "named": key} for key in before.keys() - after.keys()]
-    new, changed = [], []
-    for key, entry in after.items():
-        named = {"of": plugin, "named": key, "now_value": entry.value, "now_until": entry.expires_at}
-        if key not in before:
-            new.append(named)
-        elif entry is not before[key]:
-            changed.append(named)
+    written = {
+        key: {"of": plugin, "named": key, "now_value": entry.value, "now_until": entry.expires_at}
+        for key, entry in after.items()
+        if entry is not before.get(key)
+    }
+    changed = [written[key] for key in written.keys() & before.keys()]
+    new = [written[key] for key in written.keys() - before.keys()]
     for statement, rows in ((_DELETE, gone), (_UPDATE, changed), (_INSERT, new)):
         if rows:
             prepared.execute_many(connection, statement, rows)
