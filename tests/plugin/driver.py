@@ -167,14 +167,14 @@ class Running:
         with self._noted:
             self._noted.notify_all()
 
-    def said(self, words: str) -> dict[str, Any]:
-        """Wait for a line of its log that holds these words."""
+    def said(self, words: str, times: int = 1) -> dict[str, Any]:
+        """Wait for so many lines of its log that hold these words."""
         with self._noted:
             found: list[dict[str, Any]] = []
 
             def look() -> bool:
                 found[:] = [record for record in self.logs if words in record["message"]]
-                return bool(found)
+                return len(found) >= times
 
             assert self._noted.wait_for(look, PATIENCE), (words, [one["message"] for one in self.logs])
             return found[0]

@@ -119,6 +119,13 @@ def sleep(request):
         return failure
     return Deferred().addErrback(woken)
 
+@plugin.get("/late-sleep")
+def late_sleep(request):
+    plugin.log.info("not asleep yet")
+    while not request.cancelled:
+        pass
+    return sleep(request)
+
 plugin.run(reactor)
 """
 )
@@ -342,6 +349,15 @@ def test_a_cancelled_handler_is_interrupted(peer: Peer, plugin: Running) -> None
     peer.ask("2", "/nothing")
     assert peer.answer() == ("2", 204, b"")
     assert not [record for record in plugin.logs if "/sleep" in record["message"]]
+
+
+@pytest.mark.parametrize("plugin", ["twisted"], indirect=True)
+def test_a_handler_is_interrupted_that_is_given_up_before_it_returns(peer: Peer, plugin: Running) -> None:
+    before = len([record for record in plugin.logs if record["message"] == "woken"])
+    peer.ask("1", "/late-sleep")
+    plugin.said("not asleep yet")
+    peer.send("cancel", "1", {})
+    plugin.said("woken", times=before + 1)
 
 
 def test_a_cancelled_plain_handler_goes_on_and_is_not_heard(tmp_path: Path) -> None:

@@ -207,6 +207,7 @@ class FakeProcess:
         self.command = command
         self.environment = environment
         self.socket = Path(environment["TORU_PLUGIN_SOCKET"])
+        self.pipes: dict[int, Any] = {}
         self.calls: list[str] = []
 
     def listen(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -53,17 +54,27 @@ def test_it_is_not_gone_while_its_last_words_are_on_their_way(running: Stage) ->
     assert results(stopped) == [None]
 
 
-def test_what_it_said_last_is_told_by_a_core_that_was_busy_meanwhile(running: Stage) -> None:
-    """Timers come before pipes: those that fell due while the core did something else must not be the end of it."""
+def test_what_it_said_last_is_told_while_the_disk_keeps_its_pipes_from_being_read(running: Stage) -> None:
+    running.sink.write = lambda records: Deferred()  # type: ignore[method-assign]  # a database that takes its time
     process = running.process
-    process.exit(1, pipes_closed=False)
-
-    def read() -> None:
-        process.protocol.childDataReceived(2, b"RuntimeError: the disk is on fire\n")
-        process.close_pipes()
-
-    running.clock.callLater(0.03, read)
-    running.clock.advance(0.5)
+    process.protocol.childDataReceived(1, b"one moment\n")
+    assert process.calls == ["pause"]
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, "rb", buffering=0) as process.pipes[2], open(writing, "wb", buffering=0) as its:
+        its.write(b"Traceback\n" * 5_000 + b"RuntimeError: the disk is on fire\n")
+        process.exit(1, pipes_closed=False)
     last_exit = running.plugin.status().last_exit
     assert last_exit is not None
     assert last_exit.detail.endswith("RuntimeError: the disk is on fire")
+
+
+def test_nothing_is_waited_for_that_was_not_said(running: Stage) -> None:
+    """Something that left the session holds the pipe, and says nothing."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with open(reading, "rb", buffering=0) as running.process.pipes[2], open(writing, "wb", buffering=0):
+        running.process.exit(1, pipes_closed=False)
+    last_exit = running.plugin.status().last_exit
+    assert last_exit is not None
+    assert last_exit.detail == "exited with code 1"

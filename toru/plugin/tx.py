@@ -74,6 +74,9 @@ class TwistedEngine(ThreadEngine):
             future = txaio.as_future(function, *args, **named)
             if request is not None:
                 request._interrupt = partial(self._reactor.callFromThread, txaio.cancel, future)
+                # The function may have told the world that it is there, and been given up, before it returned.
+                if request.cancelled and not request.hears:
+                    request._interrupt()
             txaio.add_callbacks(
                 future,
                 lambda result: done.put((result, None)),

@@ -28,17 +28,13 @@ from toru.supervise.host import Host, Recipe
 from toru.supervise.link import Link
 from toru.supervise.output import Output
 from toru.supervise.probe import PROBE_SECONDS, Probe
-from toru.supervise.spawn import describe_end
+from toru.supervise.spawn import describe_end, rest_of
 from toru.supervise.traffic import TrafficCounter
 from toru.wire.messages import Init, Log, rfc3339
 from toru.wire.protocol1 import LengthPrefixed
 from toru.wire.protocol2 import JsonLines
 
 CONCURRENCY = {"1": 1, "2": 64}
-# How long a process's last words are waited for once it is dead, before its end is told.
-_LAST_WORDS_SECONDS = 0.04
-# How often its pipes are then looked at once more: where the core was busy, nobody has read them yet.
-_LAST_LOOKS = 4
 # How long a process is one of the few that may be starting at once; one that takes longer, or hangs, is not
 # to keep the others waiting.
 _STARTER_SECONDS = 1.0
@@ -351,18 +347,13 @@ class Child(ProcessProtocol):
         """Kill what is left of the session, until nothing is."""
         if sessions.kill_members(session) and tries:
             self._after("bury", _BURY_SECONDS, self._bury, session, tries - 1)
-        elif self._said_all:
-            self._conclude()
-        else:
-            self._after("words", _LAST_WORDS_SECONDS, self._listen, _LAST_LOOKS)
+            return
+        # Its pipes are not read while the disk is waited for; why it fell is told at once all the same.
+        if words := rest_of(self.transport, 2):
+            self.errReceived(words)
+        if not self._said_all:
             self._after("pipes", _PIPES_SECONDS, self._close_pipes)
-
-    def _listen(self, looks: int) -> None:
-        """Conclude after so many turns of the reactor, in each of which it reads what there is."""
-        if looks:
-            self._after("words", 0, self._listen, looks - 1)
-        else:
-            self._conclude()
+        self._conclude()
 
     def _close_pipes(self) -> None:
         self.transport.loseConnection()
@@ -372,8 +363,6 @@ class Child(ProcessProtocol):
         self._cancel("pipes")
         if self._output is not None:
             self._output.finish().addCallback(lambda _: self._listener.silent(self))
-        if self._cancel("words"):
-            self._conclude()
 
     def _conclude(self) -> None:
         if self._over:
@@ -403,9 +392,7 @@ class Child(ProcessProtocol):
         del self._timers[name]
         call(*arguments)
 
-    def _cancel(self, name: str) -> bool:
+    def _cancel(self, name: str) -> None:
         timer = self._timers.pop(name, None)
-        if timer is None:
-            return False
-        timer.cancel()
-        return True
+        if timer is not None:
+            timer.cancel()

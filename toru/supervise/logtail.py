@@ -264,7 +264,7 @@ class LogTail:
 
     async def _read(self) -> None:
         while True:
-            chunk = await self._in_thread(partial(self._file.read, self._lines.kept))
+            chunk = await self._in_thread(partial(self._file.read, len(self._lines.partial)))
             if chunk.fresh:
                 await self._record(self._lines.finish())
             if not chunk.data:

@@ -70,9 +70,9 @@ class Lines:
         self._parts = 0
 
     @property
-    def kept(self) -> int:
-        """Bytes of a line that has not ended yet, or of the last part of it."""
-        return len(self._partial)
+    def partial(self) -> bytes:
+        """The start of a line that has not ended yet, or of the last part of it."""
+        return bytes(self._partial)
 
     def feed(self, data: bytes) -> list[Line]:
         """The lines, and parts of lines, that end in this chunk."""
@@ -208,8 +208,9 @@ class Output:
 
     @property
     def last_error(self) -> str:
-        """The last line on standard error that says something, shortened; empty where there was none."""
-        return _text(self._last_error)
+        """The last line on standard error that says something, ended or not; shortened; empty where there was none."""
+        partial = self._lines["stderr"].partial[:LAST_ERROR_BYTES]
+        return _text(partial if partial.strip() else self._last_error)
 
     def _take(self, stream: Stream, lines: Sequence[Line]) -> None:
         if not lines:

@@ -18,6 +18,7 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall, IProcessTransport, IReactorProcess, IReactorTime
+from twisted.internet.process import Process
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
@@ -28,6 +29,8 @@ METADATA_SECONDS = 5.0
 METADATA_BYTES = 2**20
 # How long the pipes may stay open once the process is gone.
 _PIPES_SECONDS = 1.0
+# The most that a pipe holds, unless root enlarges it.
+_MOST_PIPE = 2**20
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 
 
@@ -44,6 +47,17 @@ def describe_end(reason: Failure) -> tuple[int | None, str | None, str]:
         return None, name, f"killed by {name}"
     code = error.exitCode if isinstance(error, (ProcessDone, ProcessTerminated)) else None
     return code, None, f"exited with code {code}"
+
+
+def rest_of(process: Process, descriptor: int) -> bytes:
+    """What a process that has ended left in one of its pipes, where nobody has read it yet; 1 MiB at the most."""
+    pipe = process.pipes.get(descriptor)
+    if pipe is None:
+        return b""
+    try:
+        return os.read(pipe.fileno(), _MOST_PIPE)
+    except BlockingIOError:
+        return b""
 
 
 def raise_open_files() -> int:
