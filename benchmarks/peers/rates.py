@@ -1,0 +1,112 @@
+"""Answers a second and how long they took, of each peer in turns."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from benchmarks.peers import wrk
+from benchmarks.peers.running import Peer, cpu_seconds
+
+
+class Case(NamedTuple):
+    """So many connections, answers of so many bytes, and bodies of so many where something is sent."""
+
+    connections: int
+    answer: int
+    post: int = 0
+
+    def __str__(self) -> str:
+        told = f"{self.connections} connection{'s' if self.connections > 1 else ''}, {size(self.answer)}"
+        return f"{told}, {size(self.post)} sent" if self.post else told
+
+
+class Measured(NamedTuple):
+    """Of one peer in one case: answers a second, seconds, and microseconds of a processor for each answer."""
+
+    rate: float
+    p50: float
+    p99: float
+    proxy_cpu: float
+    plugin_cpu: float
+
+
+SMALL = 13
+CASES = (
+    *(Case(connections, SMALL) for connections in (1, 32, 128)),
+    *(Case(32, bytes) for bytes in (1024, 65536)),
+    *(Case(32, SMALL, bytes) for bytes in (1024, 65536)),
+)
+
+
+def size(bytes: int) -> str:
+    """For people."""
+    return f"{bytes // 1024} KiB" if bytes >= 1024 else f"{bytes} bytes"
+
+
+def measure(
+    peers: Sequence[Peer],
+    cases: Iterable[Case],
+    *,
+    rounds: int,
+    seconds: int,
+    scratch: Path,
+    say: Callable[[str], None],
+) -> dict[Case, dict[str, Measured | str]]:
+    """Medians over the rounds; in the place of figures why there are none."""
+    medians: dict[Case, dict[str, Measured | str]] = {}
+    for peer in peers:
+        # What is made once is made before.
+        _try(peer, Case(32, SMALL), 1, scratch)
+    for case in cases:
+        found: dict[str, list[Measured]] = {peer.name: [] for peer in peers}
+        failed: dict[str, str] = {}
+        for _ in range(rounds):
+            for peer in peers:
+                if peer.name not in failed:
+                    one = _try(peer, case, seconds, scratch)
+                    if isinstance(one, str):
+                        failed[peer.name] = one
+                    else:
+                        found[peer.name].append(one)
+        medians[case] = {peer.name: failed.get(peer.name) or median(found[peer.name]) for peer in peers}
+        for name, each in medians[case].items():
+            say(f"{case}: {name} {told(each)}")
+    return medians
+
+
+def told(measured: Measured | str) -> str:
+    """In a line."""
+    if isinstance(measured, str):
+        return measured
+    return (
+        f"{measured.rate:,.0f} a second, p50 {measured.p50 * 1e6:,.0f} µs, p99 {measured.p99 * 1e6:,.0f} µs; "
+        f"CPU for each {measured.proxy_cpu:.1f} µs, in the plugin {measured.plugin_cpu:.1f} µs"
+    )
+
+
+def median(all: Sequence[Measured]) -> Measured:
+    """Of each figure."""
+    return Measured(*(statistics.median(figures) for figures in zip(*all, strict=True)))
+
+
+def _try(peer: Peer, case: Case, seconds: int, scratch: Path) -> Measured | str:
+    plugin = psutil.Process(peer.plugins["fast"])
+    before, plugin_before = peer.cpu_seconds(), cpu_seconds(plugin)
+    try:
+        rate = wrk.run(
+            peer.url("fast", f"/{case.answer}"),
+            peer.headers,
+            case.connections,
+            seconds,
+            post=case.post,
+            scratch=scratch,
+        )
+    except wrk.WrkError as error:
+        return str(error)
+    each = 1e6 / (rate.rate * seconds)
+    return Measured(*rate, (peer.cpu_seconds() - before) * each, (cpu_seconds(plugin) - plugin_before) * each)

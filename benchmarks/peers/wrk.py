@@ -1,0 +1,71 @@
+"""wrk, and what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_BODY = """\
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "text/plain"
+wrk.body = string.rep("x", {bytes})
+"""
+
+
+class Rate(NamedTuple):
+    """Answers a second, and the seconds that half and 99 % of them took at the most."""
+
+    rate: float
+    p50: float
+    p99: float
+
+
+class WrkError(Exception):
+    """The figures are worth nothing: not all was answered, or wrk could not run."""
+
+
+def parse(said: str) -> Rate:
+    """What stands in wrk's output with `--latency`. Raises WrkError where an answer was no success."""
+    if found := re.search(r"Socket errors: (.+)", said):
+        raise WrkError(f"connections failed: {found[1]}")
+    if found := re.search(r"Non-2xx or 3xx responses: (\d+)", said):
+        raise WrkError(f"{found[1]} answers were no success")
+    rate = re.search(r"^Requests/sec: +([\d.]+)$", said, re.MULTILINE)
+    if rate is None or float(rate[1]) == 0:
+        raise WrkError(f"wrk has no answers: {said.strip()[:200]}")
+    return Rate(float(rate[1]), _percentile(said, "50%"), _percentile(said, "99%"))
+
+
+def _percentile(said: str, which: str) -> float:
+    found = re.search(rf"^ +{which} +([\d.]+)(us|ms|s|m|h)$", said, re.MULTILINE)
+    if found is None:
+        raise WrkError(f"wrk does not say {which}")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def run(
+    url: str, headers: Mapping[str, str], connections: int, seconds: int, *, post: int = 0, scratch: Path
+) -> Rate:
+    """So many connections for so long; with bodies of `post` bytes where there are to be any. Raises WrkError."""
+    command = [
+        "wrk",
+        f"-t{min(connections, 2)}",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "--latency",
+        "--timeout=10s",
+    ]
+    for name, value in headers.items():
+        command += ["-H", f"{name}: {value}"]
+    if post:
+        script = scratch / f"post-{post}.lua"
+        script.write_text(_BODY.format(bytes=post))
+        command += ["-s", str(script)]
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=False, timeout=seconds + 60)
+    if done.returncode:
+        raise WrkError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
+    return parse(done.stdout)
