@@ -18,9 +18,13 @@ ToruError
  ├─ PluginDisabled            409  the call needs an enabled plugin
  ├─ UserExists                409  another account has this name
  ├─ Conflict                  409  what the caller relied on does not hold (any more)
+ ├─ RequestTimeout            408  the request does not come
  ├─ BodyTooLarge              413  the request body is over `max_body_bytes`
  ├─ TooManyFailures           429  after failed sign-ins one has to wait
  ├─ TooLong                   413  a key or a value is longer than it may be
+ ├─ ExpectationFailed         417  the client expects what is not known here
+ ├─ HeadTooLarge              431  the request's head is longer than may be
+ ├─ VersionNotSupported       505  the request is none of HTTP/1.1
  ├─ NoWebSocket               501  plugins are not reached by WebSocket
  ├─ PluginFailure             502  the plugin did not give a usable answer
  │   ├─ LinkLost              502  its connection ended before the answer
@@ -42,6 +46,7 @@ StartError        a setting or a condition under which toru cannot start
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 
@@ -159,11 +164,15 @@ class TokenNotFound(NotFound):
 
 
 class MethodNotAllowed(ToruError):
-    """The path exists, the method does not."""
+    """The path exists, the method does not. `allow`: those that do."""
 
     status = 405
     code = "method-not-allowed"
     title = "Method not allowed"
+
+    def __init__(self, allow: Iterable[str]) -> None:
+        super().__init__("This path does not know that method.")
+        self.allow = tuple(sorted(allow))
 
 
 class PluginDisabled(ToruError):
@@ -188,6 +197,38 @@ class Conflict(ToruError):
     status = 409
     code = "conflict"
     title = "Conflict"
+
+
+class RequestTimeout(ToruError):
+    """The request does not come."""
+
+    status = 408
+    code = "request-timeout"
+    title = "Request timeout"
+
+
+class ExpectationFailed(ToruError):
+    """The client expects what is not known here."""
+
+    status = 417
+    code = "expectation-failed"
+    title = "Expectation failed"
+
+
+class HeadTooLarge(ToruError):
+    """The request's head is longer than may be."""
+
+    status = 431
+    code = "head-too-large"
+    title = "Head too large"
+
+
+class VersionNotSupported(ToruError):
+    """The request is none of HTTP/1.1."""
+
+    status = 505
+    code = "version-not-supported"
+    title = "Version not supported"
 
 
 class BodyTooLarge(ToruError):

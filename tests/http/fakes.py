@@ -13,15 +13,16 @@ import pytest_twisted
 from argon2 import profiles
 from msgspec import json, structs
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
 
 from toru.access.doors import Doors
 from toru.access.passwords import Hasher, Passwords
 from toru.access.secret import PluginTokens, digest
 from toru.errors import PluginNotFound, RouteNotFound
 from toru.histogram import BOUNDS
-from toru.http._interfaces import Plugins
+from toru.http._interfaces import Plugins, Waiter
 from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard
 from toru.http.site import Site
@@ -250,6 +251,16 @@ class FakeTarget:
     def request(self, request: HttpRequest, /) -> Deferred[Answer]:
         self._plugins.note("request", request)
         return self._plugins.reaction(request)
+
+    def ask(self, request: HttpRequest, waiter: Waiter, /) -> Callable[[], None]:
+        asked = self.request(request)
+
+        def failed(failure: Failure) -> None:
+            if not failure.check(CancelledError):
+                waiter.failed(failure.value)
+
+        asked.addCallbacks(waiter.answered, failed)
+        return asked.cancel
 
     def served(self, status: int, /) -> None:
         self._plugins.served.append((self.id, status))

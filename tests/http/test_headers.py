@@ -7,8 +7,8 @@ from hypothesis import given, strategies as st
 
 from toru.access.secret import new_secret
 from toru.errors import ProtocolError
+from toru.http.front import Front
 from toru.http.headers import from_plugin, to_plugin
-from toru.http.messages import Incoming
 from toru.wire.headers import MAX_HEADER_BYTES, MAX_HEADERS
 
 PREFIX = "/api/plugins/route/hello"
@@ -16,8 +16,8 @@ PREFIX = "/api/plugins/route/hello"
 
 def sent(*headers: tuple[bytes, bytes], trusted: bool = False, peer: str = "192.0.2.7") -> dict[str, str]:
     """What a plugin gets of `headers`, without what is always added."""
-    incoming = Incoming("GET", b"/", list(headers), b"", peer, "http", "toru.test")
-    return to_plugin(incoming, PREFIX, trusted=trusted)
+    fields = [(name.lower(), value) for name, value in headers]
+    return to_plugin(fields, Front(peer, "http", "toru.test"), None, PREFIX, trusted=trusted)
 
 
 def ours(headers: dict[str, str]) -> dict[str, str]:

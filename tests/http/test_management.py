@@ -120,7 +120,7 @@ async def test_a_slash_behind_changes_nothing(door: Door, path: str) -> None:
         ("GET", "/api/plugins/hello/enable", "POST"),
         ("GET", "/api/plugins/rescan", "POST"),
         ("POST", "/api/plugins/problems", "GET, HEAD"),
-        ("BREW", "/api/health", "GET, HEAD"),
+        ("PUT", "/api/health", "GET, HEAD"),
         ("OPTIONS", "/api/plugins", "GET, HEAD"),
     ],
 )
@@ -148,7 +148,7 @@ async def test_forms_of_targets(door: Door, target: str, code: int, logged: Sequ
     assert [event for event in logged if event["log_level"] >= LogLevel.warn] == []
 
 
-@pytest.mark.parametrize("host", ["", "\xff\xfe", "a" * 300, "..", "[::1", "xn--a"])
+@pytest.mark.parametrize("host", ["", "a" * 300, "..", "[::1]:3000", "xn--a"])
 @in_reactor
 async def test_any_host_will_do(door: Door, host: str) -> None:
     sent = f"GET /api/health HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"

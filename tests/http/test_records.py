@@ -260,7 +260,7 @@ async def test_a_slow_download_is_read_as_it_is_taken(kept: Kept) -> None:
 
     def ask() -> Any:
         client = kept.door.connect()
-        head = f"GET /api/plugins/hello/logs HTTP/1.1\r\n{signed()}\r\nAccept: application/x-ndjson\r\n"
+        head = f"GET /api/plugins/hello/logs HTTP/1.1\r\nHost: x\r\n{signed()}\r\nAccept: application/x-ndjson\r\n"
         client.sendall(f"{head}Connection: close\r\n\r\n".encode())
         return client, client.recv(1)
 
@@ -280,7 +280,7 @@ async def test_a_download_that_breaks_off_does_not_look_whole(kept: Kept) -> Non
 
     def ask() -> Any:
         client = kept.door.connect()
-        head = f"GET /api/plugins/hello/logs HTTP/1.1\r\n{signed()}\r\nAccept: application/x-ndjson\r\n"
+        head = f"GET /api/plugins/hello/logs HTTP/1.1\r\nHost: x\r\n{signed()}\r\nAccept: application/x-ndjson\r\n"
         client.sendall(f"{head}\r\n".encode())
         return client, client.recv(1)
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import pytest
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 
 from toru.errors import BodyTooLarge, LinkLost, PluginBusy, PluginTimeout, PluginUnavailable, ToruError
-from toru.http.messages import Incoming
-from toru.http.proxy import Proxy
+from toru.wire.messages import Answer
 
 from .fakes import Door, FakePlugins, answer, in_reactor, signed, status
+from .memory import on_a_clock
 
 HELLO = "/api/plugins/route/hello"
-
-
-def handle(plugins: FakePlugins) -> Deferred[Any]:
-    """A request to `hello`, without a server in front."""
-    incoming = Incoming("GET", f"{HELLO}/".encode(), [], b"", "192.0.2.1", "http", "x")
-    return Proxy(plugins, ()).handle(incoming)
 
 
 @pytest.mark.parametrize("code", [200, 204, 302, 404, 500, 503])
@@ -49,19 +43,23 @@ async def test_an_answer_that_cannot_be_passed_on(door: Door) -> None:
     assert door.plugins.served == [("hello", 502)]
 
 
-def test_a_fault_of_ours() -> None:
-    plugins = FakePlugins(status("hello"))
-    plugins.reaction = lambda _: fail(ZeroDivisionError())
-    handle(plugins).addErrback(lambda failure: failure.trap(ZeroDivisionError))
-    assert plugins.served == [("hello", 500)]
+@in_reactor
+async def test_a_fault_of_ours(door: Door) -> None:
+    def broken(_: object) -> Deferred[Answer]:
+        raise ZeroDivisionError
+
+    door.plugins.reaction = broken
+    assert (await door.ask("GET", HELLO)).status == 500
+    assert door.plugins.served == [("hello", 500)]
 
 
-def test_not_that_of_a_client_that_went_away() -> None:
+def test_not_that_of_a_client_that_went_away(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     plugins.reaction = plugins.never
-    asking = handle(plugins)
-    asking.addErrback(lambda failure: failure.trap(CancelledError))
-    asking.cancel()
+    _, _, transport = on_a_clock(tmp_path, plugins)
+    transport.protocol.dataReceived(f"GET {HELLO}/ HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
+    transport.loseConnection()
+    assert [name for name, _ in plugins.calls] == ["request", "cancelled"]
     assert plugins.served == []
 
 
@@ -69,17 +67,26 @@ def test_not_that_of_a_client_that_went_away() -> None:
 @pytest.mark.parametrize("target", [f"{HELLO}/x?y", f"http://toru.test{HELLO}"])
 @in_reactor
 async def test_a_body_that_is_refused(door: Door, framing: tuple[str, str], target: str) -> None:
-    head = f"POST {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n{': '.join(framing)}\r\n\r\n"
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nConnection: close\r\n{': '.join(framing)}\r\n\r\n"
     received = await door.exchange(head.encode() + b"3e9\r\n" + b"x" * 1001 + b"\r\n0\r\n\r\n")
     assert received.startswith(b"HTTP/1.1 413 ")
     assert door.plugins.served == [("hello", 413)]
 
 
-@pytest.mark.parametrize("target", ["/api/plugins/route/nobody", "/api/plugins/route/..", "/x", "*"])
+@pytest.mark.parametrize(
+    ("target", "code"),
+    [
+        ("/api/plugins/route/nobody", 404),
+        ("/api/plugins/route/..", 400),
+        ("/x", 404),
+        ("*", 400),
+        ("/api/plugins/rescan", 413),
+    ],
+)
 @in_reactor
-async def test_a_refused_body_that_was_for_no_plugin(door: Door, target: str) -> None:
-    head = f"POST {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: 1001\r\n\r\n"
-    assert (await door.exchange(head.encode() + b"x" * 1001)).startswith(b"HTTP/1.1 413 ")
+async def test_a_refused_body_that_was_for_no_plugin(door: Door, target: str, code: int) -> None:
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nConnection: close\r\nContent-Length: 1001\r\n\r\n"
+    assert (await door.exchange(head.encode() + b"x" * 1001)).startswith(b"HTTP/1.1 %d " % code)
     assert door.plugins.served == []
 
 

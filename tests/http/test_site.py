@@ -6,35 +6,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from msgspec import json
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay, succeed
-from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay
 from twisted.internet.threads import deferToThread
 
-from toru.http.request import STRANGERS_BYTES
-from toru.http.site import Site, all_drained, make_site
+from toru.http.site import STRANGERS_BYTES, all_drained
 from toru.wire.messages import Answer
 
 from .fakes import (
     Door,
     FakePlugins,
-    doors_of,
     everything,
     in_reactor,
     parsed,
     signed,
     status,
-    unrecorded,
     until,
 )
+from .memory import LIMIT, connected, on_a_clock
 
 HELLO = "/api/plugins/route/hello"
-LIMIT = 1000
 
 
 def chunks(*sizes: int) -> bytes:
@@ -44,7 +38,7 @@ def chunks(*sizes: int) -> bytes:
 @in_reactor
 async def test_a_body_at_the_limit(door: Door) -> None:
     assert (await door.ask("POST", HELLO, body=b"x" * LIMIT)).status == 200
-    head = f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     received = await door.exchange(head.encode() + chunks(LIMIT - 1, 1) + b"0\r\n\r\n")
     assert parsed(received).status == 200
     assert [request.body for request in door.plugins.requests] == [b"x" * LIMIT] * 2
@@ -58,7 +52,7 @@ async def test_a_declared_length_over_the_limit(door: Door, target: str, declare
     def blocking() -> bytes:
         with door.connect() as client:
             client.sendall(
-                f"POST {target} HTTP/1.1\r\n{signed()}\r\nContent-Length: {declared}\r\n\r\n".encode()
+                f"POST {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: {declared}\r\n\r\n".encode()
             )
             # Nothing of the body was sent yet.
             return until(client, b"}")
@@ -83,7 +77,7 @@ async def test_a_chunked_body_over_the_limit(door: Door) -> None:
     def blocking() -> tuple[bytes, bytes]:
         with door.connect() as client:
             client.sendall(
-                f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+                f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
             )
             client.sendall(chunks(LIMIT, 1))
             refusal = until(client, b"}")
@@ -98,7 +92,7 @@ async def test_a_chunked_body_over_the_limit(door: Door) -> None:
 
 @in_reactor
 async def test_a_refused_body_is_not_invited(door: Door) -> None:
-    head = f"PUT {HELLO} HTTP/1.1\r\n{signed()}\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
+    head = f"PUT {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: 2000\r\nExpect: 100-continue\r\n\r\n"
     received = await door.exchange(head.encode())
     assert parsed(received).status == 413
     assert b"100 Continue" not in received
@@ -129,35 +123,9 @@ def test_not_much_is_taken_in_from_somebody_unknown(
         assert reply.header("connection") == "close"
 
 
-def on_a_clock(tmp_path: Path, plugins: FakePlugins) -> tuple[Clock, Site, StringTransportWithDisconnection]:
-    """A connection in memory, whose time is ours."""
-    clock = Clock()
-    site = make_site(
-        clock,
-        plugins,
-        plugins_folder=tmp_path,
-        max_body_bytes=LIMIT,
-        trusted_proxies=(),
-        in_thread=lambda work: succeed(work()),
-        # Their time is not that of the connections.
-        doors=doors_of(Clock(), None)[0],
-        accounts=cast(Any, None),
-        **unrecorded(clock),
-    )
-    return clock, site, connected(site)
-
-
-def connected(site: Site) -> StringTransportWithDisconnection:
-    peer = IPv4Address("TCP", "192.0.2.7", 12345)
-    transport = StringTransportWithDisconnection(peerAddress=peer)
-    transport.protocol = site.buildProtocol(peer)
-    transport.protocol.makeConnection(transport)
-    return transport
-
-
 def test_a_refused_client_cannot_send_for_ever(tmp_path: Path) -> None:
     clock, _, transport = on_a_clock(tmp_path, FakePlugins())
-    transport.protocol.dataReceived(b"POST / HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")
+    transport.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
     for _ in range(19):
         clock.advance(0.1)
         transport.protocol.dataReceived(b"x" * 1000)
@@ -172,7 +140,7 @@ def test_a_long_wait_for_a_plugin_is_not_idleness(tmp_path: Path) -> None:
     waiting: Deferred[Answer] = Deferred()
     plugins.reaction = lambda _: waiting
     clock, _, transport = on_a_clock(tmp_path, plugins)
-    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
+    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
     clock.advance(3600)
     assert transport.connected
     waiting.callback(Answer("1", 200, [], b"at last"))
@@ -196,7 +164,7 @@ async def test_a_drain(door: Door) -> None:
     waiting: Deferred[Answer] = Deferred()
     door.plugins.reaction = lambda _: waiting
     asked = door.plugins.called("request")
-    reply = door.exchange(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n".encode())
+    reply = door.exchange(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
     await asked
     door.site.begin_stop()
     first, second, impatient = door.site.drained(), door.site.drained(), door.site.drained()
@@ -219,7 +187,7 @@ def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> 
     clock, site, idle = on_a_clock(tmp_path, plugins)
     begun = connected(site)
     for transport in (idle, begun):
-        transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
+        transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
         assert transport.value().endswith(b"hello")
         transport.clear()
     begun.protocol.dataReceived(b"GET /api/health HTTP/1.1\r\nHost: x\r\n")
@@ -237,7 +205,7 @@ def test_idle_connections_are_closed_and_begun_ones_are_told(tmp_path: Path) -> 
 def test_a_request_whose_body_is_still_coming_in_when_the_stop_begins(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     clock, site, transport = on_a_clock(tmp_path, plugins)
-    head = f"POST {HELLO} HTTP/1.1\r\n{signed()}\r\nContent-Length: 10\r\n\r\n"
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: 10\r\n\r\n"
     transport.protocol.dataReceived(head.encode() + b"01234")
     site.begin_stop()
     drained = site.drained()
@@ -257,7 +225,7 @@ def test_the_end_of_patience_with_two_sites(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     plugins.reaction = lambda _: Deferred()
     clock, site, transport = on_a_clock(tmp_path, plugins)
-    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
+    transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
     sites = [site, site.for_plugins()]
     outcome: list[Any] = []
     all_drained(sites, 10.0, clock).addBoth(outcome.append)
@@ -273,7 +241,9 @@ def test_the_end_of_patience_with_two_sites(tmp_path: Path) -> None:
 
 def test_a_client_that_goes_in_the_middle_of_its_body_is_not_waited_for(tmp_path: Path) -> None:
     clock, site, transport = on_a_clock(tmp_path, FakePlugins(status("hello")))
-    transport.protocol.dataReceived(f"POST {HELLO} HTTP/1.1\r\nContent-Length: 10\r\n\r\n".encode())
+    transport.protocol.dataReceived(
+        f"POST {HELLO} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n".encode()
+    )
     site.begin_stop()
     drained = site.drained()
     assert not drained.called
@@ -286,7 +256,7 @@ def test_a_client_that_goes_in_the_middle_of_its_body_is_not_waited_for(tmp_path
 async def test_what_comes_while_stopping(door: Door) -> None:
     door.site.begin_stop()
     for target in ("/api/health", HELLO, "/api/plugins"):
-        received = await door.exchange(f"GET {target} HTTP/1.1\r\n{signed()}\r\nHost: x\r\n\r\n".encode())
+        received = await door.exchange(f"GET {target} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
         reply = parsed(received)
         assert (reply.status, reply.problem["code"]) == (503, "stopping")
     assert door.plugins.calls == []

@@ -226,7 +226,7 @@ async def test_they_end_when_toru_stops(kept: Kept) -> None:
 def unread(kept: Kept) -> socket.socket:
     """A client that listens to the log and reads no more than the first byte."""
     client = kept.door.connect()
-    client.sendall(f"GET {LOG} HTTP/1.1\r\n{signed()}\r\n\r\n".encode())
+    client.sendall(f"GET {LOG} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
     client.recv(1)
     return client
 
@@ -239,8 +239,8 @@ async def test_a_slow_client_is_not_read_ahead_for(kept: Kept) -> None:
     for number in range(40):
         await kept.lines(*(f"{number} {'x' * 30_000}" for _ in range(25)))
     assert kept.database.reads.count - reads < 40
-    (channel,) = kept.door.site.channels
-    transport: Any = channel.transport
+    (connection,) = kept.door.site.connections
+    transport: Any = connection.transport
     waiting = len(transport.dataBuffer) + sum(map(len, transport._tempDataBuffer))
     assert waiting < 2**20
     fast = await kept.listen(LOG)

@@ -64,14 +64,14 @@ def signed(core: Core) -> str:
 def told_raw(core: Core, method: str = "POST", **answer: object) -> tuple[list[str], bytes]:
     """The same, as it stands on the wire: the lines of the head, and all that follows."""
     body = json.dumps(answer).encode()
-    sent = f"{method} {MIRROR}/say HTTP/1.1\r\n{signed(core)}Host: x\r\nConnection: close\r\n"
+    sent = f"{method} {MIRROR}/say HTTP/1.1\r\nHost: x\r\n{signed(core)}Connection: close\r\n"
     head, rest = exchange(core.port, f"{sent}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     return head.decode("iso-8859-1").split("\r\n"), rest
 
 
 def asked_with(core: Core, *lines: str) -> dict[str, str]:
     """The headers that the plugin gets of a request with these header lines."""
-    head = "\r\n".join([f"GET {MIRROR}/x HTTP/1.1\r\n{signed(core)}".rstrip(), *lines, "", ""])
+    head = "\r\n".join([f"GET {MIRROR}/x HTTP/1.1\r\nHost: x\r\n{signed(core)}".rstrip(), *lines, "", ""])
     _, body = exchange(core.port, head.encode("iso-8859-1"))
     headers: dict[str, str] = json.loads(body)["headers"]
     return headers
@@ -176,7 +176,7 @@ def test_8_mib_there_and_back(mirror: Core, body: bytes) -> None:
 
 def test_a_body_over_the_limit(mirror: Core) -> None:
     before = mirror.notes("asked")
-    head = f"POST {MIRROR}/x HTTP/1.1\r\n{signed(mirror)}Host: x\r\nConnection: close\r\n"
+    head = f"POST {MIRROR}/x HTTP/1.1\r\nHost: x\r\n{signed(mirror)}Connection: close\r\n"
     announced = f"{head}Content-Length: {8 * MIB + 1}\r\nExpect: 100-continue\r\n\r\n".encode()
     chunk = b"100000\r\n" + bytes(MIB) + b"\r\n"
     chunked = f"{head}Transfer-Encoding: chunked\r\n\r\n".encode() + chunk * 8 + b"1\r\nx\r\n0\r\n\r\n"
@@ -189,7 +189,7 @@ def test_a_body_over_the_limit(mirror: Core) -> None:
 
 
 def test_a_chunked_upload_comes_whole(mirror: Core) -> None:
-    head = f"POST {MIRROR}/x HTTP/1.1\r\n{signed(mirror)}Host: x\r\nConnection: close\r\n"
+    head = f"POST {MIRROR}/x HTTP/1.1\r\nHost: x\r\n{signed(mirror)}Connection: close\r\n"
     head += "Transfer-Encoding: chunked\r\n\r\n"
     _, body = exchange(mirror.port, head.encode() + b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n")
     asked = json.loads(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -116,14 +117,18 @@ def check(principal: Principal | None, method: str, path: str) -> None:
     at_path = rules_at(path)
     known = method in at_path or (method == "HEAD" and "GET" in at_path)
     if OPEN in at_path.values() and not known:
-        raise MethodNotAllowed("This path does not know that method.")
+        raise MethodNotAllowed(_methods(at_path))
     if principal is None:
         raise Unauthenticated("Sign in first, or send a valid token.")
     if known or principal.kind not in ANY:
         raise Forbidden("You may not do that.")
     if at_path:
-        raise MethodNotAllowed("This path does not know that method.")
+        raise MethodNotAllowed(_methods(at_path))
     raise NotFound("There is nothing at this path.")
+
+
+def _methods(at_path: Iterable[str]) -> list[str]:
+    return [*at_path, "HEAD"] if "GET" in at_path else [*at_path]
 
 
 def may_use_key(principal: Principal, plugin_id: str, key: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from toru.errors import ToruError
 from toru.model import Figures, PluginNumbers, PluginStatus, Problem, Rescan
 from toru.wire.messages import Answer, HttpRequest
 
@@ -19,6 +20,14 @@ class InThread(Protocol):
     def __call__(self, work: Callable[[], T], /) -> Deferred[T]: ...
 
 
+class Waiter(Protocol):
+    """Whoever asks a plugin."""
+
+    def answered(self, answer: Answer, /) -> None: ...
+
+    def failed(self, error: ToruError, /) -> None: ...
+
+
 class ProxyTarget(Protocol):
     """One enabled plugin, as the route table gives it."""
 
@@ -29,6 +38,12 @@ class ProxyTarget(Protocol):
         """Ask the plugin. Cancelling the Deferred ends the wait and tells the plugin.
 
         Fails with PluginUnavailable, PluginBusy, PluginTimeout or a PluginFailure.
+        """
+
+    def ask(self, request: HttpRequest, waiter: Waiter, /) -> Callable[[], None]:
+        """As `request`, without a Deferred: what is returned is how to go away.
+
+        Raises PluginUnavailable or PluginBusy. The waiter is told once: of an answer later, of a failure at any time.
         """
 
     def served(self, status: int, /) -> None:

@@ -189,7 +189,11 @@ class AccountCalls:
     def change_password(self, request: Request) -> Deferred[Outgoing]:
         body = decode_body(request, OwnPassword)
         changing = self._doors.change_password(
-            request.caller, request.session, body.current_password, body.new_password, request.front.address
+            request.caller,
+            request.exchange.session,
+            body.current_password,
+            body.new_password,
+            request.front.address,
         )
         return changing.addCallback(_done)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from klein import Klein
 from msgspec import structs
@@ -20,21 +20,18 @@ from toru.http.accounts import AccountCalls
 from toru.http.answers import Alive, as_json, ours
 from toru.http.bundle import etag, is_known, read_bundle
 from toru.http.dashboard import Dashboard
-from toru.http.front import Networks
 from toru.http.gate import STORAGE
 from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.openapi import make_document
 from toru.http.problems import problem, unexpected
-from toru.http.proxy import Proxy, ask
+from toru.http.proxy import ask
 from toru.http.records import Records
-from toru.http.routes import PREFIX
+from toru.http.request import Request, read_headers
+from toru.http.server.head import Head
 from toru.http.streams import Streams
 from toru.http.views import shown_to
 from toru.wire.messages import HttpRequest
-
-if TYPE_CHECKING:
-    from toru.http.request import Request
 
 
 class _PluginId(BaseConverter):
@@ -62,7 +59,6 @@ class Face:
         plugins: Plugins,
         *,
         plugins_folder: Path,
-        trusted_proxies: Networks,
         in_thread: InThread,
         accounts: AccountCalls,
         records: Records,
@@ -78,16 +74,11 @@ class Face:
         self._in_thread = in_thread
         self._plugins = plugins
         self._plugins_folder = plugins_folder
-        self._proxy = Proxy(plugins, trusted_proxies)
         self.klein = self.app.resource()
 
-    def refused(self, target: bytes, status: int) -> None:
-        """A request with this target was answered with that status before it was routed."""
-        self._proxy.refused(target, status)
-
-    def lost(self, request: Request) -> Outgoing:
+    def lost(self, head: Head) -> Outgoing:
         """For a person who follows a wrong address: the dashboard, which says so in words."""
-        page = self._dashboard.page(request.requestHeaders)
+        page = self._dashboard.page(read_headers(head.fields))
         return structs.replace(page, status=404) if page.status == 200 else page
 
     def serve(self, request: Request, path: str) -> None:
@@ -98,10 +89,6 @@ class Face:
         else:
             # Plugins store much, and the way through Klein would take longer than that does.
             request.answer_with(maybeDeferred(self._records.kv, request, stored[1]), _told)
-
-    @app.route(PREFIX)
-    def proxy(self, request: Request) -> Deferred[bytes]:
-        return self._proxy.handle(request.incoming()).addCallback(request.relay)
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Request) -> bytes:
@@ -267,7 +254,7 @@ class Face:
     @app.handle_errors(Exception)
     def failed(self, request: IRequest, failure: Failure) -> bytes:
         # Klein types what it gives to an error handler more widely than it gives it to a route.
-        return cast("Request", request).reply(_told(failure))
+        return cast(Request, request).reply(_told(failure))
 
     async def _asked_bundle(self, id: str, route: str) -> bytes:
         none = BundleNotFound(f"The plugin '{id}' has no bundle.")
@@ -304,7 +291,7 @@ def _told(failure: Failure) -> Outgoing:
         case ToruError() as error:
             return problem(error)
         case exceptions.MethodNotAllowed(valid_methods=methods):
-            return problem(MethodNotAllowed("This path does not know that method."), allow=methods or ())
+            return problem(MethodNotAllowed(methods or ()))
         case exceptions.NotFound():
             return problem(NotFound("There is nothing at this path."))
     return unexpected(failure)

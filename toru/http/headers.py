@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from uuid import uuid4
+from enum import Enum, auto
+from functools import lru_cache
+from itertools import count
+from secrets import token_hex
 
 from toru.access.secret import holds_token
 from toru.errors import ProtocolError
-from toru.http.messages import Incoming
+from toru.http.front import Front
+from toru.model import Principal
 from toru.wire.headers import FIELD_VALUE, MAX_HEADER_BYTES, MAX_HEADERS, TOKEN
 
 SESSION_COOKIE = "toru_session"
@@ -36,48 +40,61 @@ _NOT_FROM_PLUGINS = _HOP_BY_HOP | {
     "strict-transport-security",
 }
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+# Ids of requests differ between all cores that there are, and nobody has to be unable to guess them.
+_RUN = token_hex(8)
+_numbers = count(1)
 
 
-def to_plugin(incoming: Incoming, prefix: str, *, trusted: bool) -> dict[str, str]:
+def to_plugin(
+    fields: Iterable[tuple[bytes, bytes]],
+    front: Front,
+    principal: Principal | None,
+    prefix: str,
+    *,
+    trusted: bool,
+) -> dict[str, str]:
     """The headers that a plugin gets: lower-case names, one string each.
 
-    `prefix` is the path up to and with the plugin's route. `trusted`: the peer is a proxy whose
-    `x-forwarded-*` are to be believed.
+    `fields` have lower-case names; `front` is how the connection itself says that the request came in. `prefix` is the
+    path up to and with the plugin's route. `trusted`: the peer is a proxy whose `x-forwarded-*` are to be believed.
     """
     kept: dict[str, str] = {}
     named: list[str] = []
-    for raw_name, raw_value in incoming.headers:
-        name = raw_name.decode("iso-8859-1").lower()
+    for raw_name, raw_value in fields:
+        name, kind = _kind(raw_name)
         value = raw_value.decode("iso-8859-1")
-        if name in _HOP_BY_HOP:
-            if name == "connection":
-                named += _tokens(value)
-            continue
-        if _is_ours(name, trusted) or (name == "authorization" and holds_token(raw_value)):
-            continue
-        if name == "cookie":
-            value = _without_session(value)
-            if not value:
+        if kind is not _Kind.PLAIN:
+            if kind is _Kind.DROPPED or (kind is _Kind.FORWARDED and not trusted):
                 continue
+            if kind is _Kind.CONNECTION:
+                named += _tokens(value)
+                continue
+            if kind is _Kind.AUTHORIZATION and holds_token(raw_value):
+                continue
+            if kind is _Kind.COOKIE:
+                value = _without_session(value)
+                if not value:
+                    continue
         if name in kept:
-            kept[name] += ("; " if name == "cookie" else ", ") + value
+            kept[name] += ("; " if kind is _Kind.COOKIE else ", ") + value
         else:
             kept[name] = value
     for name in named:
         kept.pop(name, None)
 
-    peer = incoming.peer or "unknown"
+    peer = front.address or "unknown"
     came_for = kept.get("x-forwarded-for")
     kept["x-forwarded-for"] = f"{came_for}, {peer}" if came_for else peer
-    kept.setdefault("x-forwarded-proto", incoming.scheme)
-    if incoming.host:
-        kept.setdefault("x-forwarded-host", incoming.host)
+    if "x-forwarded-proto" not in kept:
+        kept["x-forwarded-proto"] = front.scheme
+    if front.host and "x-forwarded-host" not in kept:
+        kept["x-forwarded-host"] = front.host
     kept["x-forwarded-prefix"] = prefix
-    if incoming.principal is not None:
-        kept["x-toru-user"] = incoming.principal.name
-        kept["x-toru-role"] = incoming.principal.kind
-    if not _REQUEST_ID.fullmatch(kept.get("x-request-id", "")):
-        kept["x-request-id"] = uuid4().hex
+    if principal is not None:
+        kept["x-toru-user"] = principal.name
+        kept["x-toru-role"] = principal.kind
+    if "x-request-id" not in kept or not _REQUEST_ID.fullmatch(kept["x-request-id"]):
+        kept["x-request-id"] = f"{_RUN}{next(_numbers):016x}"
     return kept
 
 
@@ -130,12 +147,36 @@ def _tokens(value: str) -> list[str]:
     return [token.strip(" \t").lower() for token in value.split(",")]
 
 
-def _is_ours(name: str, trusted: bool) -> bool:
+class _Kind(Enum):
+    """What becomes of a client's header."""
+
+    PLAIN = auto()
+    DROPPED = auto()
+    CONNECTION = auto()
+    FORWARDED = auto()
+    AUTHORIZATION = auto()
+    COOKIE = auto()
+
+
+_KINDS = {
+    "connection": _Kind.CONNECTION,
+    "authorization": _Kind.AUTHORIZATION,
+    "cookie": _Kind.COOKIE,
+    **dict.fromkeys(_HOP_BY_HOP - {"connection"}, _Kind.DROPPED),
+}
+
+
+# Names come again and again; one that somebody makes up pushes another out.
+@lru_cache(maxsize=512)
+def _kind(raw_name: bytes) -> tuple[str, _Kind]:
+    name = raw_name.decode("iso-8859-1")
     # A plugin behind CGI or WSGI cannot tell `x_toru_role` from `x-toru-role`.
     plain = name.replace("_", "-")
     if plain.startswith("x-toru-"):
-        return True
-    return plain.startswith("x-forwarded-") and not (trusted and plain == name)
+        return name, _Kind.DROPPED
+    if plain.startswith("x-forwarded-"):
+        return name, _Kind.FORWARDED if plain == name else _Kind.DROPPED
+    return name, _KINDS.get(name, _Kind.PLAIN)
 
 
 def _cookie_name(pair: str) -> str:

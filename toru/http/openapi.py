@@ -97,13 +97,10 @@ _PROXIED_PARAMETERS = (
 def make_document(routes: Map) -> bytes:
     """JSON. Of `routes` those outside of `/api` serve the dashboard, and stand in no document."""
     schemas = _Schemas()
-    paths: dict[str, Json] = {}
+    paths = _proxied(CALLS["proxy"], schemas)
     for rule in routes.iter_rules():
         call = CALLS.get(rule.endpoint) if rule.rule.startswith("/api/") else None
         if call is None:
-            continue
-        if rule.rule == PREFIX:
-            paths |= _proxied(call, schemas)
             continue
         path = _PARAMETER.sub(r"{\2}", rule.rule)
         parameters = [*_in_path(routes, rule), *_in_query(call, schemas), *_in_headers(call)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec import Struct, json
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.errors import ToruError
+from toru.errors import MethodNotAllowed, ToruError
 from toru.http.answers import ours
 from toru.http.messages import Outgoing
 
@@ -28,17 +26,16 @@ class ProblemDetails(Struct, frozen=True):
 _INTERNAL = ToruError("Something went wrong inside toru. Its log says what.")
 
 
-def problem(error: ToruError, *, allow: Iterable[str] = ()) -> Outgoing:
-    """The answer that tells a client of `error`. `allow`: the methods that a 405 has to name."""
+def problem(error: ToruError) -> Outgoing:
+    """The answer that tells a client of `error`."""
     headers = [
         (b"content-type", b"application/problem+json"),
         (b"cache-control", b"no-store"),
     ]
     if error.retry_after is not None:
         headers.append((b"retry-after", b"%d" % error.retry_after))
-    methods = ", ".join(sorted(allow))
-    if methods:
-        headers.append((b"allow", methods.encode("ascii")))
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allow).encode("ascii")))
     details = ProblemDetails("about:blank", error.title, error.status, error.detail, error.code)
     return ours(error.status, headers, json.encode(details))
 

@@ -1,19 +1,23 @@
-"""A request in, a plugin's answer out."""
+"""The short way: a request for a plugin's route in, the plugin's answer out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.defer import CancelledError, Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.errors import PluginFailure, PluginTimeout, ProtocolError, ToruError
+from toru.errors import BodyTooLarge, PluginFailure, PluginTimeout, ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
 from toru.http.front import Networks, trusts
 from toru.http.headers import from_plugin, to_plugin
-from toru.http.messages import Incoming, Outgoing
-from toru.http.routes import PREFIX, origin_form, split
+from toru.http.messages import Outgoing
+from toru.http.problems import problem
+from toru.http.routes import PREFIX, Routed, split
+from toru.http.server.exchange import Exchange
+from toru.http.server.rendering import BODILESS
+from toru.http.server.whole import Whole
 from toru.wire.messages import Answer, HttpRequest
 
 _log = Logger()
@@ -30,67 +34,109 @@ _SENTENCES = {
 class Proxy:
     """Hands requests under `/api/plugins/route` to the plugins whose routes they name."""
 
-    def __init__(self, plugins: Plugins, trusted_proxies: Networks) -> None:
+    def __init__(self, plugins: Plugins, trusted_proxies: Networks, max_body_bytes: int) -> None:
         """`trusted_proxies`: where the peers are whose `x-forwarded-*` are to be believed."""
         self._plugins = plugins
         self._trusted = trusted_proxies
+        self._max_body_bytes = max_body_bytes
 
-    def handle(self, incoming: Incoming) -> Deferred[Outgoing]:
-        """Fires with the client's answer, or fails with a ToruError. Cancelling it tells the plugin."""
+    def take(self, exchange: Exchange) -> Whole:
+        """Whoever takes a request that was let in. Raises BadRoute, RouteNotFound or BodyTooLarge."""
+        route = split(exchange.head.target)
+        target = self._plugins.route(route.segment)
         try:
-            route = split(incoming.target)
-            target = self._plugins.route(route.segment)
-        except ToruError:
-            return fail()
-        prefix = f"{PREFIX}/{route.segment}"
-        headers = to_plugin(incoming, prefix, trusted=trusts(self._trusted, incoming.peer))
-        method = incoming.method
-        request = HttpRequest(method, route.path, headers, incoming.body or None)
+            return _Asking(exchange, target, route, self._max_body_bytes, self._trusted)
+        except BodyTooLarge as error:
+            target.served(error.status)
+            raise
 
-        def served(outgoing: Outgoing) -> Outgoing:
-            target.served(outgoing.status)
-            return outgoing
 
-        def failed(failure: Failure) -> Failure:
-            # Whoever went away got nothing.
-            if not failure.check(CancelledError):
-                target.served(failure.value.status if isinstance(failure.value, ToruError) else 500)
-            return failure
+class _Asking(Whole):
+    """A request for one plugin, whole in memory until the plugin has it in hand."""
 
-        asking = ask(target, request, lambda answer: _outgoing(answer, method, prefix, route.bare))
-        return asking.addCallbacks(served, failed)
+    __slots__ = ("_give_up", "_over", "_prefix", "_request_id", "_route", "_target", "_trusted")
 
-    def refused(self, target: bytes, status: int) -> None:
-        """A request with this target, in whatever form, was answered with that status before it came here."""
+    def __init__(
+        self, exchange: Exchange, target: ProxyTarget, route: Routed, limit: int, trusted: Networks
+    ) -> None:
+        super().__init__(exchange, limit)
+        self._target = target
+        self._route = route
+        self._prefix = f"{PREFIX}/{route.segment}"
+        self._trusted = trusted
+        self._request_id = "-"
+        self._give_up: Callable[[], None] | None = None
+        self._over = False
+
+    def ready(self, body: bytes) -> None:
+        exchange = self.exchange
+        head, seen = exchange.head, exchange.seen
+        headers = to_plugin(
+            head.fields, seen, exchange.principal, self._prefix, trusted=trusts(self._trusted, seen.address)
+        )
+        self._request_id = headers["x-request-id"]
+        # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
         try:
-            self._plugins.route(split(origin_form(target)[0]).segment).served(status)
-        except ToruError:
-            return
+            self._give_up = self._target.ask(
+                HttpRequest(head.method, self._route.path, headers, body or None), self
+            )
+        except ToruError as error:
+            self.failed(error)
+
+    def refused(self, status: int) -> None:
+        self._target.served(status)
+        self.gone()
+
+    def gone(self) -> None:
+        if self._give_up is not None and not self._over:
+            self._over = True
+            self._give_up()
+
+    def answered(self, answer: Answer) -> None:
+        self.exchange.attempt(self._answered, answer)
+
+    def _answered(self, answer: Answer) -> None:
+        try:
+            outgoing = _outgoing(answer, self.exchange.head.method, self._prefix, self._route.bare)
+        except ToruError as error:
+            self.failed(error)
+        else:
+            self._answer(outgoing)
+
+    def failed(self, error: ToruError) -> None:
+        self._answer(problem(told(self._target.id, self._request_id, error)))
+
+    def _answer(self, outgoing: Outgoing) -> None:
+        if not self._over:
+            self._over = True
+            self._target.served(outgoing.status)
+            self.exchange.answer(outgoing)
 
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:
-    """Ask a plugin, and give its answer the client's shape.
-
-    A failure of the plugin is logged with what it said and becomes one that says only which plugin it was.
-    """
-    # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
+    """Ask a plugin for ourselves, and give its answer a shape. It fails as a client would be told."""
     request_id = request.headers.get("x-request-id", "-")
 
     def failed(failure: Failure) -> Failure:
         error = failure.value
-        if not isinstance(error, PluginFailure | PluginTimeout):
-            return failure
-        _log.warn(
-            "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
-            plugin=target.id,
-            request_id=request_id,
-            code=error.code,
-            detail=error.detail,
-        )
-        sentence = _SENTENCES.get(error.code, "did not give a usable answer")
-        return Failure(type(error)(f"The plugin '{target.id}' {sentence}."))
+        return Failure(told(target.id, request_id, error)) if isinstance(error, ToruError) else failure
 
     return maybeDeferred(target.request, request).addCallback(shape).addErrback(failed)
+
+
+def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
+    """What a client is told of an error: of a plugin's failure only which plugin it was; the rest is logged."""
+    if not isinstance(error, PluginFailure | PluginTimeout):
+        return error
+    _log.warn(
+        "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
+        plugin=plugin_id,
+        request_id=request_id,
+        code=error.code,
+        detail=error.detail,
+    )
+    sentence = _SENTENCES.get(error.code, "did not give a usable answer")
+    return type(error)(f"The plugin '{plugin_id}' {sentence}.")
 
 
 def _outgoing(answer: Answer, method: str, prefix: str, bare: bool) -> Outgoing:
@@ -99,10 +145,10 @@ def _outgoing(answer: Answer, method: str, prefix: str, bare: bool) -> Outgoing:
     headers = from_plugin(answer.headers, prefix, bare=bare)
     if method == "HEAD":
         length = str(len(answer.body)) if answer.body else _declared_length(answer.headers)
-        if length is not None and answer.status not in (204, 304):
+        if length is not None and answer.status not in BODILESS:
             headers.append((b"content-length", length.encode("ascii")))
         return Outgoing(answer.status, headers, b"")
-    return Outgoing(answer.status, headers, b"" if answer.status in (204, 304) else answer.body)
+    return Outgoing(answer.status, headers, b"" if answer.status in BODILESS else answer.body)
 
 
 def _declared_length(headers: list[tuple[str, str]]) -> str | None:

@@ -1,92 +1,84 @@
-"""One request as it comes in: its limits, who sends it, and its way to an answer."""
+"""A request on its way to Klein: what came in on a connection of ours, as twisted.web knows requests."""
 
 # What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import datetimeToString
 from twisted.web.http_headers import Headers
 
-from toru.errors import (
-    BadRequest,
-    BodyTooLarge,
-    CoreStopping,
-    MethodNotAllowed,
-    NotFound,
-    ToruError,
-    Unauthenticated,
-)
 from toru.http.codings import compressed
-from toru.http.front import Front, seen_from_outside
-from toru.http.gate import comes_from_plugin, methods, recognise
-from toru.http.messages import Incoming, Outgoing
-from toru.http.problems import problem, unexpected
-from toru.http.routes import PREFIX, is_proxied, origin_form
+from toru.http.front import Front
+from toru.http.messages import Outgoing
+from toru.http.problems import unexpected
+from toru.http.server.exchange import Exchange
+from toru.http.server.rendering import BODILESS, REASONS, SERVER
+from toru.http.server.whole import Whole
 from toru.model import Principal
 
-if TYPE_CHECKING:
-    from toru.http.site import Channel, Site
 
-# How long a refused client may go on sending, in seconds: a socket that is closed with bytes unread
-# resets the connection, and the client never sees why.
-_LINGER = 2.0
-# The most that is taken in from somebody unknown: far more than a sign-in needs.
-STRANGERS_BYTES = 256 * 1024
-SERVER = b"toru"
-# Twisted knows none for 429.
-REASONS = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
-_BODILESS = (204, 304)
-_PROXIED = PREFIX.encode("ascii").split(b"/")[1:]
+class Visit(Whole):
+    """Waits for the body of a request that is Klein's to answer, or the storage's."""
+
+    __slots__ = ("_path", "_request", "_segments")
+
+    def __init__(self, exchange: Exchange, limit: int, path: str, segments: list[bytes]) -> None:
+        """`path` is decoded, without its query; `segments` are what Klein routes by, decoded too."""
+        super().__init__(exchange, limit)
+        self._path = path
+        self._segments = segments
+        self._request: Request | None = None
+
+    def ready(self, body: bytes) -> None:
+        self._request = Request(self.exchange, self._segments, body)
+        self._request.serve(self._path)
+
+    def gone(self) -> None:
+        if self._request is not None:
+            self._request.connectionLost(Failure(ConnectionDone()))
 
 
 class Request(server.Request):
-    """One request, with its body in memory and never more of it than is allowed."""
+    """One whole request, with its body in memory."""
 
-    # A plugin's answer without a content type stays without one.
+    # An answer without a content type stays without one.
     defaultContentType = None
 
-    channel: Channel
-    site: Site
+    site: Any
     content: BytesIO
-    principal: Principal | None = None
-    # The session by which it was tried to know who asks.
-    session: bytes | None = None
-    _target = b""
-    _authority: bytes | None = None
-    _received = 0
-    _refused = False
-    _late = False
 
-    def incoming(self) -> Incoming:
-        """This request as a value, which takes the body away: it lives as long as somebody needs it."""
-        return Incoming(
-            self.method.decode("ascii"),
-            self._target,
-            self._headers(),
-            self.take_body(),
-            *self._front(),
-            self.principal,
-        )
+    def __init__(self, exchange: Exchange, segments: list[bytes], body: bytes) -> None:
+        super().__init__(_Way(exchange), parsePOSTFormSubmission=False)
+        head = exchange.head
+        self.exchange = exchange
+        self.site = exchange.connection.site
+        self.principal: Principal | None = exchange.principal
+        self.method, self.uri = head.method.encode("ascii"), head.target
+        self.clientproto = b"HTTP/" + head.version.encode("ascii")
+        self.prepath = []
+        self.postpath = segments
+        self.content = BytesIO(body)
+        self.requestHeaders = read_headers(head.fields)
 
     @property
     def front(self) -> Front:
         """How it came in, also through proxies that are trusted."""
-        return seen_from_outside(self._front(), self._headers(), self.site.trusted_proxies)
+        return self.exchange.front
 
     @property
     def query(self) -> bytes:
         """What stands behind the question mark of its target, as it was sent."""
-        return self._target.partition(b"?")[2]
+        return self.uri.partition(b"?")[2]
 
     @property
     def caller(self) -> Principal:
@@ -100,15 +92,13 @@ class Request(server.Request):
         return body
 
     def reply(self, outgoing: Outgoing) -> bytes:
-        """As `relay`, for an answer of ours, which is compressed where that is worth it."""
-        return self.relay(compressed(outgoing, self.requestHeaders.getRawHeaders(b"accept-encoding", [])))
-
-    def relay(self, outgoing: Outgoing) -> bytes:
-        """Take over status and headers of an answer; the body, which is returned, is still to be written."""
-        complete_head(self.responseHeaders, outgoing, self.method)
-        self.setResponseCode(outgoing.status, REASONS.get(outgoing.status))
-        if self.site.stopping:
-            self.responseHeaders.setRawHeaders(b"connection", [b"close"])
+        """Take over status and headers of an answer, compressed where that is worth it; its body, which is
+        returned, is still to be written.
+        """
+        outgoing = compressed(outgoing, self.requestHeaders.getRawHeaders(b"accept-encoding", []))
+        self.begin(outgoing)
+        if outgoing.status not in BODILESS and (self.method != b"HEAD" or outgoing.body):
+            self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(outgoing.body)])
         return outgoing.body
 
     def begin(self, outgoing: Outgoing) -> None:
@@ -127,53 +117,9 @@ class Request(server.Request):
 
         answer.addBoth(over)
 
-    def gotLength(self, length: int | None) -> None:
-        self.content = BytesIO()
-        site = self.channel.site
-        site.began(self.channel)
-        self._late = site.stopping
-        if length is not None:
-            self._check_size(length)
-
-    def handleContentChunk(self, data: bytes) -> None:
-        if self._refused:
-            return
-        self._received += len(data)
-        self._check_size(self._received)
-        if not self._refused:
-            self.content.write(data)
-
-    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        # In place of what it overrides, which parses query and forms that nobody here reads.
-        if self._refused:
-            self.channel.loseConnection()
-            return
-        self.method, self.uri, self.clientproto = command, path, version
-        self.process()
-
-    def process(self) -> None:
-        self.site = self.channel.site
-        self.setHeader(b"server", SERVER)
-        self.setHeader(b"date", datetimeToString())
-        self.site.began(self.channel)
-        try:
-            if self._late and not comes_from_plugin(self, self.site.doors):
-                raise CoreStopping("toru is stopping and takes no new requests.")
-            self._target, self._authority = origin_form(self.uri)
-            # Klein decodes what it routes by and wants it in UTF-8; what lies behind a plugin's route is
-            # not ours to read.
-            self.prepath = []
-            self.postpath = _PROXIED.copy() if is_proxied(self._target) else _own_path(self._target)
-            # As for the router, a slash behind changes nothing.
-            path = "/" + b"/".join(self.postpath).decode().removesuffix("/")
-            self.site.admit(self, path, self.site.doors)
-            self.site.audit.watch(self, path)
-        except MethodNotAllowed as error:
-            self._answer(problem(error, allow=methods(path)))
-            return
-        except ToruError as error:
-            self._answer(self.site.face.lost(self) if self._is_lost(error) else problem(error))
-            return
+    def serve(self, path: str) -> None:
+        """Have it answered."""
+        self.site.audit.watch(self, path)
         self.site.face.serve(self, path)
 
     def processingFailed(self, reason: Failure) -> Failure:
@@ -184,79 +130,62 @@ class Request(server.Request):
         # Klein hands it to its router, which fails on names that are none; nothing is routed by it here.
         return SERVER
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        return [(name, each) for name, values in self.requestHeaders.getAllRawHeaders() for each in values]
-
-    def _front(self) -> Front:
-        host = self._authority
-        if host is None:
-            host = (self.requestHeaders.getRawHeaders(b"host") or [b""])[0]
-        return Front(
-            getattr(self.client, "host", ""),
-            "https" if self.isSecure() else "http",
-            host.decode("iso-8859-1"),
-        )
-
-    def _is_lost(self, error: ToruError) -> bool:
-        accepted = b",".join(self.requestHeaders.getRawHeaders(b"accept", []))
-        return (
-            # All pages that there are, are open to all.
-            isinstance(error, (NotFound, Unauthenticated))
-            and self.method in (b"GET", b"HEAD")
-            and b"text/html" in accepted
-            and not self._target.startswith(b"/api/")
-        )
-
     def _answer(self, outgoing: Outgoing) -> None:
         self.write(self.reply(outgoing))
         self.finish()
 
-    def _check_size(self, size: int) -> None:
-        """Refuse a body of so many bytes, or at least so many, where that is too much."""
-        site = self.channel.site
-        if size > site.max_body_bytes:
-            self._refuse(BodyTooLarge(f"A request body may have at most {site.max_body_bytes} bytes here."))
-            site.face.refused(self.channel.target, BodyTooLarge.status)
-        elif size > STRANGERS_BYTES and self.principal is None:
-            # A body waits in memory until it is whole, and only then is anybody refused.
-            recognise(self, site.doors)
-            if self.principal is None:
-                self._refuse(Unauthenticated("Sign in first, or send a valid token."))
 
-    def _refuse(self, error: ToruError) -> None:
-        self._refused = True
-        self.content = BytesIO()
-        waits = self.requestHeaders.hasHeader(b"expect")
-        # Otherwise the channel, which looks next, invites the body that was just refused.
-        self.requestHeaders.removeHeader(b"expect")
-        self.channel.refuse(problem(error), linger=0 if waits else _LINGER)
+class _Way:
+    """What twisted.web's requests ask of the channel that they came in on, given by an exchange."""
+
+    factory = None
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.transport: Server = exchange.connection.transport
+
+    def getPeer(self) -> IAddress:
+        peer: IAddress = self.transport.getPeer()
+        return peer
+
+    def getHost(self) -> IAddress:
+        host: IAddress = self.transport.getHost()
+        return host
+
+    def isSecure(self) -> bool:
+        return self._exchange.connection.scheme == "https"
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Headers) -> None:
+        fields = [(name.lower(), value) for name, values in headers.getAllRawHeaders() for value in values]
+        length = headers.getRawHeaders(b"content-length")
+        # It would frame what is not told as chunks; the exchange does that.
+        fields = [field for field in fields if field[0] not in (b"content-length", b"transfer-encoding")]
+        self._exchange.begin(int(code), fields, int(length[0]) if length else None)
+
+    def write(self, data: bytes) -> None:
+        self._exchange.raw(data)
+
+    def writeSequence(self, pieces: Iterable[bytes]) -> None:
+        self._exchange.raw(b"".join(pieces))
+
+    def requestDone(self, request: Request) -> None:
+        self._exchange.finished()
+
+    def registerProducer(self, producer: IPushProducer, streaming: bool) -> None:
+        self._exchange.producer = producer
+        if self._exchange.connection.choked:
+            producer.pauseProducing()
+
+    def unregisterProducer(self) -> None:
+        self._exchange.producer = None
+
+    def loseConnection(self) -> None:
+        self._exchange.break_off()
 
 
-def complete_head(headers: Headers, outgoing: Outgoing, method: bytes) -> None:
-    """Add those of an answer to that method, with the length of its body where there is one to tell.
-
-    A header of the answer takes the place of one that is there already.
-    """
-    for name, _ in outgoing.headers:
-        headers.removeHeader(name)
-    for name, value in outgoing.headers:
+def read_headers(fields: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The fields of a head as twisted.web has them."""
+    headers = Headers()
+    for name, value in fields:
         headers.addRawHeader(name, value)
-    if (
-        outgoing.status not in _BODILESS
-        and not headers.hasHeader(b"content-length")
-        and (outgoing.body or method != b"HEAD")
-    ):
-        headers.setRawHeaders(b"content-length", [b"%d" % len(outgoing.body)])
-
-
-def _own_path(target: bytes) -> list[bytes]:
-    path = target.partition(b"?")[0]
-    # The router drops slashes in front, and takes an encoded one for a separator.
-    if path.startswith(b"//") or b"%2f" in path.lower():
-        raise NotFound("There is nothing at this path.")
-    decoded = unquote_to_bytes(path)
-    try:
-        decoded.decode("utf-8")
-    except UnicodeDecodeError:
-        raise BadRequest("The path is not UTF-8.") from None
-    return decoded.split(b"/")[1:]
+    return headers

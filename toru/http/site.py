@@ -1,4 +1,4 @@
-"""The HTTP server in front, on twisted.web: connections, and an end without a cut answer."""
+"""The HTTP server in front: all connections, whose request is whose, and an end without a cut answer."""
 
 # What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
 # mypy: allow-untyped-calls
@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
-from twisted.web import http, server
-from twisted.web.http import datetimeToString
-from twisted.web.http_headers import Headers
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory
 
 from toru.access.doors import Doors
 from toru.errors import (
     BadRequest,
+    CoreStopping,
+    NotFound,
+    ToruError,
+    Unauthenticated,
 )
 from toru.http._interfaces import InThread, Plugins
 from toru.http.accounts import AccountCalls
@@ -27,98 +27,41 @@ from toru.http.app import Face
 from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard
 from toru.http.front import Networks
-from toru.http.gate import admit, admit_plugin
+from toru.http.gate import admit, admit_plugin, comes_from_plugin
 from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.problems import problem
+from toru.http.proxy import Proxy
 from toru.http.records import Records
-from toru.http.request import REASONS, SERVER, Request, complete_head
+from toru.http.request import Visit
+from toru.http.routes import PREFIX, is_proxied
+from toru.http.server.connection import Connection
+from toru.http.server.exchange import Exchange, Taker
 from toru.http.streams import Streams
 from toru.store.accounts import Accounts
 
-# Nobody raises it: this is what a client is told whose bytes are no request.
-_NO_REQUEST = BadRequest("This is no request of HTTP/1.1, or its head is longer than 16 KiB or 500 headers.")
+# The most that is taken in from somebody unknown: far more than a sign-in needs.
+STRANGERS_BYTES = 256 * 1024
+_TICK_SECONDS = 1.0
 
 
-class Channel(http.HTTPChannel):
-    """One connection of a client, known to its site as long as it lasts."""
-
-    site: Site
-    # A request came on it before.
-    used = False
-    _closing: IDelayedCall | None = None
-
-    @property
-    def target(self) -> bytes:
-        """That of the request whose head has come, as it was sent."""
-        return self._path
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.site.channels.add(self)
-
-    def checkPersistence(self, request: http.Request, version: bytes) -> bool:
-        # What it overrides takes `close, x` for one option, and leaves a client waiting that reads to the end.
-        options = b",".join(request.requestHeaders.getRawHeaders(b"connection", [])).lower().split(b",")
-        persistent = version == b"HTTP/1.1" and b"close" not in [option.strip(b" \t") for option in options]
-        if not persistent:
-            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
-        return persistent
-
-    def _respondToBadRequestAndDisconnect(self) -> None:
-        # What it overrides sends a bare line. Who was refused already has an answer.
-        if self._closing is None:
-            self.refuse(problem(_NO_REQUEST), linger=0)
-
-    def lineLengthExceeded(self, line: bytes) -> None:
-        self._respondToBadRequestAndDisconnect()
-
-    def requestDone(self, request: Request) -> None:
-        # One that is to be closed is busy until it is: only then has its client got the whole answer.
-        if self.persistent:
-            self.site.ended(self)
-        super().requestDone(request)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._closing is not None and self._closing.active():
-            self._closing.cancel()
-        super().connectionLost(reason)
-        self.site.channels.discard(self)
-        self.site.ended(self)
-
-    def refuse(self, outgoing: Outgoing, *, linger: float) -> None:
-        """Answer before the request has come to its end, and close: after `linger` seconds at the latest."""
-        headers = Headers()
-        complete_head(headers, outgoing, b"")
-        headers.setRawHeaders(b"server", [SERVER])
-        headers.setRawHeaders(b"date", [datetimeToString()])
-        headers.setRawHeaders(b"connection", [b"close"])
-        reason = REASONS[outgoing.status]
-        self.writeHeaders(b"HTTP/1.1", b"%d" % outgoing.status, reason, headers)
-        self.write(outgoing.body)
-        self.persistent = False
-        if linger:
-            self._closing = self.site.reactor.callLater(linger, self.loseConnection)
-        else:
-            self.loseConnection()
-
-
-class Site(server.Site):
+class Site(Factory):
     """All connections, and how they end.
 
     `stopping` says that no new request is taken: each gets 503, on a connection that is then closed. Only plugins
     may still reach their storage, to put their affairs in order.
+
+    `ticks` are seconds, about, since it was made, and `second` is the time of the last of them; both stand still while
+    nobody is connected.
     """
 
-    # Typed by what it overrides as the proxy that chooses between HTTP/1.1 and HTTP/2.
-    protocol = cast(Any, Channel)
-    requestFactory = Request
     # Who listens says so; this would name an object's address.
     noisy = False
 
     def __init__(
         self,
         face: Face,
+        proxy: Proxy,
         reactor: IReactorTime,
         doors: Doors,
         max_body_bytes: int,
@@ -126,25 +69,84 @@ class Site(server.Site):
         audit: Audit,
     ) -> None:
         """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
-        super().__init__(face.klein, reactor=reactor)
         self.face = face
+        self.proxy = proxy
         self.doors = doors
         self.max_body_bytes = max_body_bytes
         self.trusted_proxies = trusted_proxies
         self.audit = audit
-        self.admit = admit
         self.stopping = False
-        self.channels: set[Channel] = set()
-        self._busy: set[Channel] = set()
+        self.ticks = 0
+        self.second = 0
+        self._admit = admit
+        self._reactor = reactor
+        self._timer: IDelayedCall | None = None
+        self.connections: set[Connection] = set()
+        self._busy: set[Connection] = set()
         self._waiting: list[Deferred[None]] = []
 
     def for_plugins(self) -> Site:
         """One with the same calls, of which it serves to each plugin its own storage, and to others nothing."""
         site = Site(
-            self.face, self.reactor, self.doors, self.max_body_bytes, self.trusted_proxies, self.audit
+            self.face,
+            self.proxy,
+            self._reactor,
+            self.doors,
+            self.max_body_bytes,
+            self.trusted_proxies,
+            self.audit,
         )
-        site.admit = admit_plugin
+        site._admit = admit_plugin
         return site
+
+    # -- connections
+
+    def buildProtocol(self, addr: IAddress | None) -> Connection:
+        return Connection(self)
+
+    def opened(self, connection: Connection) -> None:
+        """A client is there."""
+        self.connections.add(connection)
+        if self._timer is None:
+            self.second = int(self._reactor.seconds())
+            self._timer = self._reactor.callLater(_TICK_SECONDS, self._tick)
+
+    def lost(self, connection: Connection) -> None:
+        """It has gone."""
+        self.connections.discard(connection)
+        self.ended(connection)
+        if not self.connections and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        # One look at all instead of a timer for each, which every request would have to move.
+        self._timer = self._reactor.callLater(_TICK_SECONDS, self._tick)
+        self.ticks += 1
+        self.second = int(self._reactor.seconds())
+        for connection in list(self.connections):
+            connection.look()
+
+    # -- requests
+
+    def take(self, exchange: Exchange) -> Taker:
+        """Whoever takes a request whose head has come. Raises ToruError where nobody does."""
+        if self.stopping and not comes_from_plugin(exchange, self.doors):
+            raise CoreStopping("toru is stopping and takes no new requests.")
+        target = exchange.head.target
+        if is_proxied(target):
+            self._admit(exchange, PREFIX, self.doors)
+            return self.proxy.take(exchange)
+        path, segments = _own_path(target)
+        self._admit(exchange, path, self.doors)
+        limit = self.max_body_bytes if exchange.principal is not None else STRANGERS_BYTES
+        return Visit(exchange, min(limit, self.max_body_bytes), path, segments)
+
+    def refusal(self, exchange: Exchange, error: ToruError) -> Outgoing:
+        """The answer to a request that nobody takes."""
+        return self.face.lost(exchange.head) if _is_lost(exchange, error) else problem(error)
+
+    # -- the end
 
     def begin_stop(self) -> None:
         """Take no new requests, close idle connections, and let the others close with their answer.
@@ -152,11 +154,9 @@ class Site(server.Site):
         On one that is new a request may be on its way: it is told that we stop.
         """
         self.stopping = True
-        for channel in list(self.channels):
-            if channel in self._busy:
-                channel.persistent = False
-            elif channel.used and not channel.requests:
-                channel.loseConnection()
+        for connection in list(self.connections):
+            if connection.used and connection.between_requests:
+                connection.close()
 
     def drained(self) -> Deferred[None]:
         """Fires when no request is in progress, and after `begin_stop` when all answers have left."""
@@ -166,35 +166,19 @@ class Site(server.Site):
         self._waiting.append(waiter)
         return waiter
 
-    def began(self, channel: Channel) -> None:
+    def began(self, connection: Connection) -> None:
         """A request is coming in on this connection: its head is there."""
-        channel.used = True
-        if self.stopping:
-            # Whoever keeps asking does not hold up the end.
-            channel.persistent = False
-        else:
-            self._busy.add(channel)
+        # Whoever keeps asking does not hold up the end.
+        if not self.stopping:
+            self._busy.add(connection)
 
-    def ended(self, channel: Channel) -> None:
-        """The request on this connection, if there was one, is over."""
-        self._busy.discard(channel)
+    def ended(self, connection: Connection) -> None:
+        """No request is in hand on this connection, and what was answered has left it where it is closed."""
+        self._busy.discard(connection)
         if not self._busy:
             waiting, self._waiting = self._waiting, []
             for waiter in waiting:
                 waiter.callback(None)
-
-    def acceptableProtocols(self) -> list[bytes]:
-        # What it overrides offers HTTP/2 where a library for it is installed, and Channel does not speak it.
-        return [b"http/1.1"]
-
-    def startFactory(self) -> None:
-        """Nothing: what it overrides opens an access log, and wakes up every second for its time."""
-
-    def stopFactory(self) -> None:
-        """Nothing, as for `startFactory`."""
-
-    def log(self, request: http.Request) -> None:
-        """Nothing: there is no access log."""
 
 
 def make_site(
@@ -217,7 +201,6 @@ def make_site(
     face = Face(
         plugins,
         plugins_folder=plugins_folder,
-        trusted_proxies=trusted_proxies,
         in_thread=in_thread,
         accounts=AccountCalls(doors, accounts),
         records=records,
@@ -225,7 +208,8 @@ def make_site(
         dashboard=dashboard,
         metrics=metrics,
     )
-    return Site(face, reactor, doors, max_body_bytes, trusted_proxies, audit)
+    proxy = Proxy(plugins, trusted_proxies, max_body_bytes)
+    return Site(face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit)
 
 
 def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> Deferred[None]:
@@ -237,3 +221,29 @@ def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> D
             await site.drained()
 
     return Deferred.fromCoroutine(one_by_one()).addTimeout(seconds, clock)
+
+
+def _own_path(target: bytes) -> tuple[str, list[bytes]]:
+    """The decoded path of a target that is no plugin's, and its segments."""
+    path = target.partition(b"?")[0]
+    # The router drops slashes in front, and takes an encoded one for a separator.
+    if path.startswith(b"//") or b"%2f" in path.lower():
+        raise NotFound("There is nothing at this path.")
+    try:
+        decoded = unquote_to_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadRequest("The path is not UTF-8.") from None
+    # As for the router, a slash behind changes nothing.
+    return "/" + decoded[1:].removesuffix("/"), decoded.encode().split(b"/")[1:]
+
+
+def _is_lost(exchange: Exchange, error: ToruError) -> bool:
+    """Whether a person follows a wrong address."""
+    head = exchange.head
+    return (
+        # All pages that there are, are open to all.
+        isinstance(error, (NotFound, Unauthenticated))
+        and head.method in ("GET", "HEAD")
+        and b"text/html" in b",".join(head.all(b"accept"))
+        and not head.target.startswith(b"/api/")
+    )

@@ -189,7 +189,7 @@ class _Open:
 
     def look(self) -> None:
         """End it where nobody may listen any more, and else say after a silence that it is still there."""
-        if not is_still_in(self._request):
+        if not is_still_in(self._request.exchange):
             self.end()
         elif not self._flow.paused and self._clock.seconds() - self._written_at >= HEARTBEAT_SECONDS:
             self._flow.write_now(_HEARTBEAT)
@@ -201,7 +201,7 @@ class _Open:
         while True:
             news = await self._stream.next()
             for piece in self._pieces(news):
-                if not is_still_in(self._request):
+                if not is_still_in(self._request.exchange):
                     self._ended = True
                     return
                 await self._flow.write(piece)

@@ -8,7 +8,9 @@ Deferred; cancelling it is how one goes away, and it takes the same path as ever
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -35,8 +37,30 @@ _UNWRITTEN_ALLOWED = 200
 # How long a connection has to last for its loss not to count as one more failure in a row.
 _LASTING_SECONDS = 5.0
 
-Waiter = Deferred[Answer]
 Connect = Callable[[Owner], Channel]
+
+
+class Waiter(Protocol):
+    """Whoever asks. It is told once, unless it went away before."""
+
+    def answered(self, answer: Answer) -> None: ...
+
+    def failed(self, error: ToruError) -> None: ...
+
+
+class _Deferring:
+    """Waits on behalf of a Deferred, which may have been cancelled when it is told."""
+
+    def __init__(self, deferred: Deferred[Answer]) -> None:
+        self._deferred = deferred
+
+    def answered(self, answer: Answer) -> None:
+        self._deferred.callback(answer)
+
+    def failed(self, error: ToruError) -> None:
+        # Where several fail at once, one whose waiter was told before may have cancelled this one.
+        if not self._deferred.called:
+            self._deferred.errback(error)
 
 
 class Link:
@@ -101,27 +125,32 @@ class Link:
     # -- asking
 
     def request(self, request: HttpRequest) -> Deferred[Answer]:
-        """Ask the plugin. Cancelling takes the request out and tells the plugin where it wants to know.
-
-        Fails with PluginBusy at once where the queue is full, PluginTimeout after `request_timeout`,
-        LinkLost, ProtocolError or PluginError where the plugin is at fault, BodyTooLarge where the body
-        fits into no message.
-        """
-        if self._closed:
-            return fail(PluginUnavailable("The plugin is not running.", retry_after=1))
-        request_id = str(next(self._ids))
-        waiter: Waiter = Deferred(lambda _: self._cancelled(request_id))
-        began = self._clock.seconds()
-        exchange = Exchange(request_id, request, request.size, began + self._timeout, waiter)
+        """As `ask`, for who awaits. Cancelling is how one goes away; it fails with what `ask` raises."""
         try:
-            self._exchanges.admit(exchange)
+            deferred: Deferred[Answer] = Deferred(lambda _: give_up())
+            give_up = self.ask(request, _Deferring(deferred))
         except ToruError as error:
             return fail(error)
+        return deferred
+
+    def ask(self, request: HttpRequest, waiter: Waiter) -> Callable[[], None]:
+        """Ask the plugin. What is returned takes the request out, and tells the plugin where it wants to know.
+
+        Raises PluginUnavailable, and PluginBusy where the queue is full. The waiter is told of PluginTimeout after
+        `request_timeout`, of LinkLost, ProtocolError or PluginError where the plugin is at fault, of
+        BodyTooLarge where the body fits into no message: that may be before this returns.
+        """
+        if self._closed:
+            raise PluginUnavailable("The plugin is not running.", retry_after=1)
+        request_id = str(next(self._ids))
+        began = self._clock.seconds()
+        exchange = Exchange(request_id, request, request.size, began + self._timeout, waiter)
+        self._exchanges.admit(exchange)
         self._traffic.began()
         if self._timer is None:
             self._watch_deadlines()
         self._pump()
-        return waiter
+        return partial(self._cancelled, request_id)
 
     def _pump(self) -> None:
         if self._pumping:
@@ -155,9 +184,7 @@ class Link:
 
     def _fail(self, exchange: Exchange[HttpRequest, Waiter], error: ToruError) -> None:
         self._traffic.failed()
-        # Where several fail at once, one whose waiter was told before may have cancelled this one.
-        if not exchange.waiter.called:
-            exchange.waiter.errback(error)
+        exchange.waiter.failed(error)
 
     def _settled(self) -> None:
         self._pump()
@@ -215,7 +242,7 @@ class Link:
         match message:
             case Answer():
                 self._traffic.answered(self.heard_at - began)
-                exchange.waiter.callback(message)
+                exchange.waiter.answered(message)
             case Nonsense():
                 self._fail(exchange, ProtocolError(message.why))
             case Refusal():

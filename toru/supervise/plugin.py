@@ -20,6 +20,7 @@ from toru.supervise.child import Child
 from toru.supervise.framings import FRAMINGS, Framings
 from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
+from toru.supervise.link import Waiter
 from toru.supervise.registry import Found
 from toru.supervise.traffic import TrafficCounter
 from toru.supervise.waiting import Waiting, within
@@ -95,13 +96,23 @@ class Plugin:
 
     def request(self, request: HttpRequest) -> Deferred[Answer]:
         """See `Link.request`. Fails with PluginUnavailable where the plugin is not up."""
+        try:
+            return self._up().link.request(request)
+        except PluginUnavailable:
+            return fail()
+
+    def ask(self, request: HttpRequest, waiter: Waiter) -> Callable[[], None]:
+        """See `Link.ask`. Raises PluginUnavailable where the plugin is not up."""
+        return self._up().link.ask(request, waiter)
+
+    def _up(self) -> Child:
         if self.state == "running" and self._child is not None:
-            return self._child.link.request(request)
+            return self._child
         wait = 1
         if self._core.backoff is not None:
             wait = max(math.ceil(self._core.backoff.getTime() - self._host.clock.seconds()), 1)
         is_ = _UNAVAILABLE.get(self.state, f"is {self.state}")
-        return fail(PluginUnavailable(f"The plugin '{self.id}' {is_}.", retry_after=wait))
+        raise PluginUnavailable(f"The plugin '{self.id}' {is_}.", retry_after=wait)
 
     def served(self, status: int) -> None:
         """A client of its route got that status."""

@@ -1,0 +1,299 @@
+"""One connection of a client: bytes in, requests one after another, answers out in their order."""
+
+# What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from twisted.internet.interfaces import IPushProducer, ISSLTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.tcp import Server
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from toru.errors import BadRequest, RequestTimeout, ToruError
+from toru.http.server.exchange import Exchange
+from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Fields, Head, too_large
+
+if TYPE_CHECKING:
+    from toru.http.site import Site
+
+# Seconds that a head may take, a body without a new byte of it, a connection between two requests, and a client that
+# was refused and sends on: a socket that is closed with bytes unread resets the connection, and nobody sees why.
+HEAD_SECONDS = 10
+BODY_SECONDS = 30
+IDLE_SECONDS = 75
+LINGER_SECONDS = 2
+_NEVER = 0
+
+
+# What reading waits for: requests that came before, whoever takes the body, the answer to a request to upgrade.
+BEHIND, TAKER, UPGRADE = 1, 2, 4
+
+
+@implementer(IPushProducer)
+class Connection(Protocol):
+    """Reads with llhttp. One request is in hand at a time; those behind it wait, and while they do nothing is read."""
+
+    # Typed by what it does here; over TLS it is another.
+    transport: Server
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.address = ""
+        self.scheme = "http"
+        # A request came on it before; what was written waits in memory for its client.
+        self.used = self.choked = False
+        self._parser: HttpRequestParser | None = HttpRequestParser(self)
+        self._url = b""
+        self._fields: Fields = []
+        self._exchanges: deque[Exchange] = deque()
+        self._arriving: Exchange | None = None
+        # Bytes since the last head was whole, or since a body's last piece.
+        self._unseen = 0
+        self._in_head = self._feeding = self._turning = False
+        self._held = 0
+        # What came behind a request to upgrade.
+        self._rest = b""
+        self._closing = self._lost = False
+        # How many of the site's ticks something is waited for, and since when.
+        self._since, self._patience = site.ticks, IDLE_SECONDS
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is in hand, or its answer on its way."""
+        return bool(self._exchanges) or self._closing
+
+    @property
+    def between_requests(self) -> bool:
+        return not self.busy and not self._in_head
+
+    def connectionMade(self) -> None:
+        self.address = getattr(self.transport.getPeer(), "host", "") or ""
+        if ISSLTransport.providedBy(self.transport):
+            self.scheme = "https"
+        self.transport.registerProducer(self, True)
+        self.site.opened(self)
+
+    # -- reading
+
+    def dataReceived(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:
+            return  # it was refused and sends on, or there is nobody to hear it
+        self._unseen += len(data)
+        self._feeding = True
+        try:
+            parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            # Read on only once it is known whether this is a new protocol or the next request.
+            self._rest = data[upgrade.args[0] :]
+            self.hold(UPGRADE)
+        except HttpParserError:
+            # Not so where it is about what came behind the last request that we take.
+            if self._parser is not None:
+                self._fail(BadRequest("This is no request of HTTP/1.1 with a method that is registered."))
+        else:
+            if self._unseen > MAX_HEAD_BYTES:
+                self._fail(too_large())
+        finally:
+            self._feeding = False
+        if self._held & UPGRADE and not self._exchanges:
+            self._go_on()
+        elif self._exchanges:
+            self._exchanges[0].settle()
+            if len(self._exchanges) > 1:
+                self.hold(BEHIND)
+        elif self._in_head and self._patience != HEAD_SECONDS:
+            self._wait(HEAD_SECONDS)
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._url = b""
+        self._fields = []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Those behind a chunked body are no part of the head: they are dropped.
+        if self._in_head and len(self._fields) <= MAX_FIELDS:
+            self._fields.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        assert parser is not None
+        self._in_head = False
+        self._unseen = 0
+        head = Head(parser.get_method(), self._url, parser.get_http_version(), self._fields)
+        head.upgrades = parser.should_upgrade()
+        exchange = self._arriving = Exchange(self, head, closes=not parser.should_keep_alive())
+        self._wait(BODY_SECONDS)
+        self._exchanges.append(exchange)
+        self._turn()
+
+    def on_body(self, body: bytes) -> None:
+        self._unseen = 0
+        self._since = self.site.ticks
+        assert self._arriving is not None
+        self._arriving.part(body)
+
+    def on_message_complete(self) -> None:
+        self._unseen = 0
+        self._patience = _NEVER
+        exchange, self._arriving = self._arriving, None
+        assert exchange is not None
+        if exchange.closes:
+            self._parser = None
+        exchange.whole()
+
+    def _fail(self, error: ToruError) -> None:
+        """What comes in cannot be told apart any more: answer what came before, say so, and close."""
+        self._parser = None
+        exchange = self._arriving
+        if exchange is None:
+            exchange = Exchange(self, Head(b"GET", b"/", "1.1", []), closes=True)
+            exchange.arrived = True
+            self._exchanges.append(exchange)
+        self._arriving = None
+        exchange.fail(error)
+        self._turn()
+
+    # -- one after another
+
+    def _turn(self) -> None:
+        """Let the first request that waits be handled, and the next where that is over at once."""
+        if self._turning:
+            return
+        self._turning = True
+        try:
+            while self._exchanges and not self._exchanges[0].handled:
+                exchange = self._exchanges[0]
+                if not self.used:
+                    self.used = True
+                self.site.began(self)
+                exchange.handle()
+                if not self._feeding:
+                    exchange.settle()
+        finally:
+            self._turning = False
+
+    def done(self, exchange: Exchange) -> None:
+        """The answer to the request in hand is written as a whole."""
+        if self._closing or self._lost:
+            return
+        self._exchanges.popleft()
+        if exchange.closes or not exchange.arrived:
+            self.close(linger=not exchange.arrived and not exchange.head.expects)
+            return
+        if self._held & UPGRADE and not self._exchanges and not self._feeding:
+            self._go_on()
+        elif self._exchanges:
+            self._turn()
+        if not self._exchanges and not self._closing:
+            self._wait(HEAD_SECONDS if self._in_head else IDLE_SECONDS)
+            self.release(BEHIND)
+            self.site.ended(self)
+
+    def _go_on(self) -> None:
+        """Nobody took the upgrade, so that what came behind it is the next request."""
+        self._parser = HttpRequestParser(self)
+        rest, self._rest = self._rest, b""
+        self.release(UPGRADE)
+        if rest:
+            self.dataReceived(rest)
+
+    def hold(self, reason: int) -> None:
+        """Read nothing until that is over."""
+        if not self._held and not self._lost:
+            self.transport.pauseProducing()
+        self._held |= reason
+
+    def release(self, reason: int) -> None:
+        """Read on, unless there is another reason not to."""
+        if self._held == reason and not self._lost and not self._closing:
+            self._since = self.site.ticks
+            self.transport.resumeProducing()
+        self._held &= ~reason
+
+    # -- writing
+
+    def write(self, data: bytes) -> None:
+        """Write, however much the client has still to read."""
+        if not self._lost:
+            self.transport.write(data)
+
+    def pauseProducing(self) -> None:
+        self.choked = True
+        if self._exchanges and (producer := self._exchanges[0].producer) is not None:
+            producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.choked = False
+        if self._exchanges and (producer := self._exchanges[0].producer) is not None:
+            producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Nothing: whoever writes is told when the connection is lost."""
+
+    # -- the end
+
+    def close(self, *, linger: bool = False) -> None:
+        """Close once what is written has left; `linger`: what still comes in is dropped for a while."""
+        if self._closing or self._lost:
+            return
+        self._closing = True
+        self._parser = None
+        self._exchanges.clear()
+        # As a producer that is paused it would keep the transport from ending.
+        self.transport.unregisterProducer()
+        if linger:
+            if self._held:
+                self.transport.resumeProducing()
+            self._held = 0
+            self._wait(LINGER_SECONDS)
+        else:
+            self._patience = _NEVER
+            self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now, whatever the client has still to read."""
+        if not self._lost:
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        self._parser = None
+        exchanges, self._exchanges = self._exchanges, deque()
+        for exchange in exchanges:
+            exchange.gone()
+        self.site.lost(self)
+
+    # -- patience
+
+    def _wait(self, seconds: int) -> None:
+        self._since, self._patience = self.site.ticks, seconds
+
+    def look(self) -> None:
+        """A tick of the site: see whether what is waited for has come in time."""
+        if not self._patience or self.site.ticks - self._since <= self._patience:
+            return
+        if self._closing:
+            self.transport.loseConnection()
+        elif self._arriving is not None:
+            if not self._held:
+                self._fail(RequestTimeout(f"Nothing of the body came for {BODY_SECONDS} s."))
+                self._settle_first()
+        elif self._in_head:
+            self._fail(RequestTimeout(f"The head was not whole after {HEAD_SECONDS} s."))
+            self._settle_first()
+        else:
+            self.close()
+
+    def _settle_first(self) -> None:
+        if self._exchanges:
+            self._exchanges[0].settle()
