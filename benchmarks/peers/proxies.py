@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
+from benchmarks.peers.installing import configurable_http_proxy, debian, jupyter_server_proxy, version
 from benchmarks.peers.running import Peer, Plugins, free_port, serving
 
 _NGINX = """\
@@ -27,6 +28,7 @@ http {{
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
     client_max_body_size 0;
+    client_body_buffer_size 128k;
     keepalive_requests 1000000000;
     proxy_http_version 1.1;
     map $http_upgrade $upgrading {{ "" ""; default upgrade; }}
@@ -52,8 +54,6 @@ location /{name}/ {{
 }}
 """
 _HAPROXY = """\
-global
-    maxconn 20000
 defaults
     mode http
     timeout connect 5s
@@ -116,8 +116,9 @@ def nginx(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
     )
     config = _written(folder / "nginx.conf", text)
     # It tries its default place for errors before it reads where they go.
-    command = ["nginx", "-e", folder / "errors", "-p", folder, "-c", config]
-    return serving("nginx", command, folder, port, plugins)
+    program = debian("nginx", "nginx-light")
+    command = [program, "-e", folder / "errors", "-p", folder, "-c", config]
+    return serving("nginx", command, folder, port, plugins, version(program, "-v"))
 
 
 def haproxy(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
@@ -127,7 +128,9 @@ def haproxy(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
         f"backend {name}\n    server only unix@{socket}\n" for name, socket in plugins.sockets.items()
     )
     config = _written(folder / "haproxy.cfg", _HAPROXY.format(port=port, backends=backends))
-    return serving("haproxy", ["haproxy", "-db", "-f", config], folder, port, plugins)
+    program = debian("haproxy", "haproxy")
+    command = [program, "-db", "-f", config]
+    return serving("haproxy", command, folder, port, plugins, version(program, "-v"))
 
 
 def caddy(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
@@ -138,30 +141,49 @@ def caddy(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
         for name, socket in plugins.sockets.items()
     )
     config = _written(folder / "Caddyfile", _CADDY.format(port=port, handlers=handlers))
-    command = ["caddy", "run", "--adapter", "caddyfile", "--config", config]
+    program = debian("caddy", "caddy")
+    command = [program, "run", "--adapter", "caddyfile", "--config", config]
     # It keeps things at home.
-    return serving("caddy", command, folder, port, plugins, environ={"HOME": str(folder)})
+    return serving(
+        "caddy", command, folder, port, plugins, version(program, "version"), environ={"HOME": str(folder)}
+    )
 
 
 @contextmanager
-def chp(plugins: Plugins, scratch: Path, program: Path) -> Iterator[Peer]:
+def chp(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
     """configurable-http-proxy, from npm; JupyterHub has it in front."""
     folder, port, api = _folder(scratch, "chp"), free_port(), free_port()
-    command = [program, "--ip=127.0.0.1", f"--port={port}", "--api-ip=127.0.0.1", f"--api-port={api}"]
+    program = configurable_http_proxy()
+    command = [
+        program,
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--api-ip=127.0.0.1",
+        f"--api-port={api}",
+    ]
     command += ["--log-level=error", f"--default-target={_unix_url(plugins.sockets['fast'])}"]
     token = secrets.token_hex()
-    with serving("chp", command, folder, port, plugins, environ={"CONFIGPROXY_AUTH_TOKEN": token}) as peer:
+    with serving(
+        "chp",
+        command,
+        folder,
+        port,
+        plugins,
+        version(program, "--version"),
+        environ={"CONFIGPROXY_AUTH_TOKEN": token},
+    ) as peer:
         for name, at in plugins.sockets.items():
             _add_route(api, token, name, _unix_url(at))
         yield peer
 
 
-def jupyter(plugins: Plugins, scratch: Path, python: Path) -> AbstractContextManager[Peer]:
+def jupyter(plugins: Plugins, scratch: Path) -> AbstractContextManager[Peer]:
     """jupyter-server-proxy, from PyPI; its client is signed in too."""
     folder, port, token = _folder(scratch, "jupyter"), free_port(), secrets.token_hex()
     servers = {name: {"command": [], "unix_socket": str(at)} for name, at in plugins.sockets.items()}
     text = _JUPYTER.format(servers=json.dumps(servers), port=port, folder=str(folder), token=token)
     config = _written(folder / "jupyter_server_config.py", text)
+    python = jupyter_server_proxy()
     places = {name: str(folder) for name in ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR")}
     return serving(
         "jupyter",
@@ -169,6 +191,7 @@ def jupyter(plugins: Plugins, scratch: Path, python: Path) -> AbstractContextMan
         folder,
         port,
         plugins,
+        version(python, "-m", "pip", "show", "jupyter-server-proxy"),
         environ=places,
         headers={"Authorization": f"token {token}"},
     )
@@ -184,7 +207,7 @@ def _add_route(api: int, token: str, name: str, target: str) -> None:
 
 
 def _unix_url(socket: Path) -> str:
-    return "unix+http://" + str(socket).replace("/", "%2F")
+    return "http+unix://" + str(socket).replace("/", "%2F")
 
 
 def _folder(scratch: Path, name: str) -> Path:

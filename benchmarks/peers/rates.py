@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import psutil
 
 from benchmarks.peers import wrk
 from benchmarks.peers.running import Peer, cpu_seconds
+from benchmarks.peers.table import Row
 
 
 class Case(NamedTuple):
@@ -56,9 +57,9 @@ def measure(
     seconds: int,
     scratch: Path,
     say: Callable[[str], None],
-) -> dict[Case, dict[str, Measured | str]]:
+) -> list[Row]:
     """Medians over the rounds; in the place of figures why there are none."""
-    medians: dict[Case, dict[str, Measured | str]] = {}
+    rows = []
     for peer in peers:
         # What is made once is made before.
         _try(peer, Case(32, SMALL), 1, scratch)
@@ -73,16 +74,33 @@ def measure(
                         failed[peer.name] = one
                     else:
                         found[peer.name].append(one)
-        medians[case] = {peer.name: failed.get(peer.name) or median(found[peer.name]) for peer in peers}
-        for name, each in medians[case].items():
-            say(f"{case}: {name} {told(each)}")
-    return medians
+        medians = {name: median(all) for name, all in found.items() if name not in failed}
+        rows += _rows(case, medians, failed)
+        for name in found:
+            say(f"{case}: {name} {told(medians[name]) if name in medians else failed[name]}")
+    return rows
 
 
-def told(measured: Measured | str) -> str:
+def _rows(case: Case, medians: Mapping[str, Measured], failed: Mapping[str, str]) -> list[Row]:
+    def row(label: str, figure: Callable[[Measured], float]) -> Row:
+        return Row(f"{case}: {label}", {name: figure(each) for name, each in medians.items()})
+
+    rate = row("answers a second", lambda each: each.rate)
+    return [
+        rate._replace(values={**rate.values, **failed}),
+        row("p50, µs", lambda each: each.p50 * 1e6),
+        row("p99, µs", lambda each: each.p99 * 1e6),
+        # The plugin alone has no proxy that could need any.
+        Row(
+            f"{case}: processor time of the proxy for each, µs",
+            {name: each.proxy_cpu for name, each in medians.items() if each.proxy_cpu},
+        ),
+        row("processor time of the plugin for each, µs", lambda each: each.plugin_cpu),
+    ]
+
+
+def told(measured: Measured) -> str:
     """In a line."""
-    if isinstance(measured, str):
-        return measured
     return (
         f"{measured.rate:,.0f} a second, p50 {measured.p50 * 1e6:,.0f} µs, p99 {measured.p99 * 1e6:,.0f} µs; "
         f"CPU for each {measured.proxy_cpu:.1f} µs, in the plugin {measured.plugin_cpu:.1f} µs"

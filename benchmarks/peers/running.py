@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.peers.installing import Missing, debian
 from tests.integration.cores import wait_for
 
 
@@ -25,6 +26,7 @@ class Peer:
     processes: Callable[[], list[psutil.Process]]
     # The plugins' process ids, by name.
     plugins: Mapping[str, int]
+    version: str = ""
     # What stands before the plugin's name in the path, and what a signed-in client sends.
     prefix: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -115,15 +117,17 @@ def serving(
     folder: Path,
     port: int,
     plugins: Plugins,
+    version: str,
     *,
     environ: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[Peer]:
-    """A peer that is one program and what it starts, once it takes connections."""
+    """A peer that is one program and what it starts, once it takes connections. Raises Missing."""
     with started(command, folder, environ) as process:
 
         def up() -> bool:
-            assert process.poll() is None, f"{name} did not start: {(folder / 'output').read_text()[-2000:]}"
+            if process.poll() is not None:
+                raise Missing(f"{name} did not start: {(folder / 'output').read_text()[-1000:].strip()}")
             return answers(port)
 
         wait_for(up)
@@ -133,6 +137,7 @@ def serving(
             port,
             lambda: [itself, *itself.children(recursive=True)],
             plugins.pids,
+            version,
             headers=headers or {},
         )
 
@@ -143,7 +148,8 @@ def plugins(scratch: Path) -> Iterator[Plugins]:
     program = scratch / "plugin"
     source = Path(__file__).with_name("plugin.c")
     subprocess.run(
-        ["gcc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True
+        [debian("gcc", "gcc"), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source],
+        check=True,
     )
     sockets = {name: scratch / f"{name}.sock" for name in ("fast", "slow", "streams")}
     port = free_port()

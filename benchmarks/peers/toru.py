@@ -10,25 +10,38 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.peers.installing import Missing
 from benchmarks.peers.running import Peer, Plugins
 from tests.integration.cores import Core
+from toru import __version__
 
 PREFIX = "/api/plugins/route"
 
 
 @contextmanager
-def toru(plugins: Plugins, scratch: Path, settings: str = "") -> Iterator[Peer]:
+def toru(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
     """With the same three plugins, which it starts itself and which speak protocol 2."""
-    folder = scratch / "toru"
-    shutil.rmtree(folder, ignore_errors=True)
+    with _toru(plugins, scratch / "toru") as peer:
+        yield peer
+
+
+@contextmanager
+def toru_for_many(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
+    """The same, made ready for more streams at once than its default allows."""
+    with _toru(plugins, scratch / "many", "max_streams = 6_000\n") as peer:
+        yield peer
+
+
+@contextmanager
+def _toru(plugins: Plugins, folder: Path, settings: str = "") -> Iterator[Peer]:
     folder.mkdir()
     core = Core(folder)
     core.settings(settings)
     core.plugins.mkdir()
     for name in plugins.sockets:
         shutil.copy(plugins.program, core.plugins / f"{name}.binary")
-    core.start()
     try:
+        core.start()
         for name in plugins.sockets:
             core.wait_state(name, "running")
         assert core.process is not None
@@ -41,6 +54,9 @@ def toru(plugins: Plugins, scratch: Path, settings: str = "") -> Iterator[Peer]:
                 *(each for each in itself.children(recursive=True) if each.pid not in pids.values()),
             ]
 
-        yield Peer("toru", core.port, processes, pids, PREFIX, {"Cookie": core.sign_in()})
+        yield Peer("toru", core.port, processes, pids, __version__, PREFIX, {"Cookie": core.sign_in()})
+    except AssertionError as error:
+        raise Missing(f"toru did not start: {error}") from error
     finally:
-        core.stop(signal.SIGTERM)
+        if core.process is not None and core.process.poll() is None:
+            core.stop(signal.SIGTERM)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.peers.installing import debian
+
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BODY = """\
 wrk.method = "POST"
@@ -36,7 +38,7 @@ def parse(said: str) -> Rate:
         raise WrkError(f"{found[1]} answers were no success")
     rate = re.search(r"^Requests/sec: +([\d.]+)$", said, re.MULTILINE)
     if rate is None or float(rate[1]) == 0:
-        raise WrkError(f"wrk has no answers: {said.strip()[:200]}")
+        raise WrkError(f"wrk has no answers: {' '.join(said.split())[:200]}")
     return Rate(float(rate[1]), _percentile(said, "50%"), _percentile(said, "99%"))
 
 
@@ -52,7 +54,7 @@ def run(
 ) -> Rate:
     """So many connections for so long; with bodies of `post` bytes where there are to be any. Raises WrkError."""
     command = [
-        "wrk",
+        debian("wrk", "wrk"),
         f"-t{min(connections, 2)}",
         f"-c{connections}",
         f"-d{seconds}s",
