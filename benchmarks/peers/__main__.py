@@ -52,7 +52,10 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := [name for name in given.peers if name not in PEERS]:
         parser.error(f"there is no peer {unknown[0]}; there are {', '.join(PEERS)}")
-    lines = _report(given)
+    try:
+        lines = _report(given)
+    except Missing as error:
+        sys.exit(str(error))
     print("\n".join(["", *lines]))
     if len(sys.argv) == 1:
         page.write("peers", lines)
@@ -73,6 +76,8 @@ def _report(given: argparse.Namespace) -> list[str]:
             try:
                 peers.append(stack.enter_context(PEERS[name](shared, scratch)))
             except Missing as error:
+                if name == "toru":
+                    raise
                 missing.append(str(error))
         versions += [f"{peer.name} {peer.version}" for peer in peers if peer.version]
         rows = _measured(given, peers, shared, scratch)
@@ -81,7 +86,7 @@ def _report(given: argparse.Namespace) -> list[str]:
         "",
         *table(rows, [peer.name for peer in peers]),
         "",
-        *(f"Without a peer: {each}" for each in missing),
+        *(f"- Not here: {each}" for each in missing),
         "",
         *goals.told({row.label: row for row in rows}),
     ]
@@ -98,13 +103,9 @@ def _measured(given: argparse.Namespace, peers: Sequence[Peer], shared: Plugins,
         cases: Sequence[rates.Case] = rates.CASES
         if given.connections:
             cases = [rates.Case(connections, rates.SMALL) for connections in given.connections]
-        rows += rates.measure(
-            peers, cases, rounds=given.rounds, seconds=given.seconds, scratch=scratch, say=_say
-        )
+        rows += rates.measure(peers, cases, rounds=given.rounds, seconds=given.seconds, say=_say)
     if "slow" in given.only:
-        rows += slow.measure(
-            proxies_only, rounds=given.rounds, seconds=given.seconds, scratch=scratch, say=_say
-        )
+        rows += slow.measure(proxies_only, rounds=given.rounds, seconds=given.seconds, say=_say)
     if "streams" in given.only:
         rows += streams.measure(streaming, rounds=given.rounds, say=_say)
     if "websockets" in given.only:

@@ -13,23 +13,30 @@ from pathlib import Path
 
 # What is kept from one run to the next.
 KEPT = Path(__file__).parents[2] / ".bench"
+# Debian keeps some programs where only root's PATH looks.
+_SYSTEM = ":/usr/sbin:/sbin"
 
 
 class Missing(Exception):
     """Something is not here and cannot be installed; the text says what to do."""
 
 
-def debian(program: str, package: str) -> str:
-    """The program's path; installed with apt-get where we are root. Raises Missing."""
-    # Debian keeps some where only root's PATH looks.
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
+def debian(program: str, *packages: str) -> str:
+    """The program's path; these packages are installed with apt-get where it is missing and we are root.
+
+    Raises Missing.
+    """
+    path = os.environ.get("PATH", "") + _SYSTEM
     if found := shutil.which(program, path=path):
         return found
-    command = ["apt-get", "-qq", "-y", "install", "--no-install-recommends", package]
-    told = f"{program} is missing; as root: apt-get install {package}"
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    command = ["apt-get", "-qq", "-y", "install", "--no-install-recommends", *packages]
+    told = f"{program} is missing; as root: apt-get install {' '.join(packages)}"
+    if os.geteuid() != 0 or shutil.which("apt-get", path=path) is None:
         raise Missing(told)
-    print(f"Installing {package} with apt-get. If it is a service, Debian starts it too.", flush=True)
+    print(
+        f"Installing {' and '.join(packages)} with apt-get. If it is a service, Debian starts it too.",
+        flush=True,
+    )
     _updated()
     _run(command, told, {"DEBIAN_FRONTEND": "noninteractive"})
     if found := shutil.which(program, path=path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -37,6 +36,13 @@ class Measured(NamedTuple):
 
 
 SMALL = 13
+
+_POST = """\
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "text/plain"
+wrk.body = string.rep("x", {bytes})
+"""
+
 CASES = (
     *(Case(connections, SMALL) for connections in (1, 32, 128)),
     *(Case(32, bytes) for bytes in (1024, 65536)),
@@ -55,21 +61,20 @@ def measure(
     *,
     rounds: int,
     seconds: int,
-    scratch: Path,
     say: Callable[[str], None],
 ) -> list[Row]:
     """Medians over the rounds; in the place of figures why there are none."""
     rows = []
     for peer in peers:
         # What is made once is made before.
-        _try(peer, Case(32, SMALL), 1, scratch)
+        _try(peer, Case(32, SMALL), 1)
     for case in cases:
         found: dict[str, list[Measured]] = {peer.name: [] for peer in peers}
         failed: dict[str, str] = {}
         for _ in range(rounds):
             for peer in peers:
                 if peer.name not in failed:
-                    one = _try(peer, case, seconds, scratch)
+                    one = _try(peer, case, seconds)
                     if isinstance(one, str):
                         failed[peer.name] = one
                     else:
@@ -112,7 +117,7 @@ def median(all: Sequence[Measured]) -> Measured:
     return Measured(*(statistics.median(figures) for figures in zip(*all, strict=True)))
 
 
-def _try(peer: Peer, case: Case, seconds: int, scratch: Path) -> Measured | str:
+def _try(peer: Peer, case: Case, seconds: int) -> Measured | str:
     plugin = psutil.Process(peer.plugins["fast"])
     before, plugin_before = peer.cpu_seconds(), cpu_seconds(plugin)
     try:
@@ -121,8 +126,7 @@ def _try(peer: Peer, case: Case, seconds: int, scratch: Path) -> Measured | str:
             peer.headers,
             case.connections,
             seconds,
-            post=case.post,
-            scratch=scratch,
+            script=_POST.format(bytes=case.post) if case.post else "",
         )
     except wrk.WrkError as error:
         return str(error)

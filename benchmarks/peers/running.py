@@ -148,7 +148,17 @@ def plugins(scratch: Path) -> Iterator[Plugins]:
     program = scratch / "plugin"
     source = Path(__file__).with_name("plugin.c")
     subprocess.run(
-        [debian("gcc", "gcc"), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-o", program, source],
+        [
+            debian("gcc", "gcc", "libc6-dev"),
+            "-std=gnu11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-o",
+            program,
+            source,
+        ],
         check=True,
     )
     sockets = {name: scratch / f"{name}.sock" for name in ("fast", "slow", "streams")}

@@ -9,7 +9,6 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Sequence
 from http.client import HTTPResponse
-from pathlib import Path
 
 from benchmarks.peers import wrk
 from benchmarks.peers.client import Refused, asking, readable
@@ -26,9 +25,7 @@ KEPT = f"share of its rate that a plugin keeps beside a stopped one with {REQUES
 WAITING = f"of these {REQUESTS:,} requests, how many wait"
 
 
-def measure(
-    peers: Sequence[Peer], *, rounds: int, seconds: int, scratch: Path, say: Callable[[str], None]
-) -> list[Row]:
+def measure(peers: Sequence[Peer], *, rounds: int, seconds: int, say: Callable[[str], None]) -> list[Row]:
     """The median of the ratios, each of two measurements that follow each other."""
     kept: dict[str, float | str] = {}
     waiting: dict[str, float | str] = {}
@@ -36,8 +33,8 @@ def measure(
         shares = []
         try:
             for _ in range(rounds):
-                quiet = _rate(peer, seconds, scratch)
-                beside, statuses = _beside(peer, seconds, scratch)
+                quiet = _rate(peer, seconds)
+                beside, statuses = _beside(peer, seconds)
                 shares.append(beside / quiet)
         except (Refused, wrk.WrkError) as error:
             kept[peer.name] = str(error)
@@ -51,18 +48,18 @@ def measure(
     return [Row(KEPT, kept, compared=False), Row(WAITING, waiting, compared=False)]
 
 
-def _rate(peer: Peer, seconds: int, scratch: Path) -> float:
-    return wrk.run(peer.url("fast", f"/{SMALL}"), peer.headers, CLIENTS, seconds, scratch=scratch).rate
+def _rate(peer: Peer, seconds: int) -> float:
+    return wrk.run(peer.url("fast", f"/{SMALL}"), peer.headers, CLIENTS, seconds).rate
 
 
-def _beside(peer: Peer, seconds: int, scratch: Path) -> tuple[float, Counter[int]]:
+def _beside(peer: Peer, seconds: int) -> tuple[float, Counter[int]]:
     """Answers a second of the fast plugin, and how those of the stopped one were answered at once."""
     stopped = peer.plugins["slow"]
     os.kill(stopped, signal.SIGSTOP)
     try:
         with asking(peer, REQUESTS, peer.head("GET", "slow", f"/{SMALL}")) as connections:
             statuses = _answered(connections)
-            return _rate(peer, seconds, scratch), statuses
+            return _rate(peer, seconds), statuses
     finally:
         os.kill(stopped, signal.SIGCONT)
 

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.peers.installing import debian
 
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_BODY = """\
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "text/plain"
-wrk.body = string.rep("x", {bytes})
-"""
 
 
 class Rate(NamedTuple):
@@ -50,24 +45,31 @@ def _percentile(said: str, which: str) -> float:
 
 
 def run(
-    url: str, headers: Mapping[str, str], connections: int, seconds: int, *, post: int = 0, scratch: Path
+    url: str,
+    headers: Mapping[str, str],
+    connections: int,
+    seconds: int,
+    *,
+    script: str = "",
 ) -> Rate:
-    """So many connections for so long; with bodies of `post` bytes where there are to be any. Raises WrkError."""
-    command = [
-        debian("wrk", "wrk"),
-        f"-t{min(connections, 2)}",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "--latency",
-        "--timeout=10s",
-    ]
-    for name, value in headers.items():
-        command += ["-H", f"{name}: {value}"]
-    if post:
-        script = scratch / f"post-{post}.lua"
-        script.write_text(_BODY.format(bytes=post))
-        command += ["-s", str(script)]
-    done = subprocess.run([*command, url], capture_output=True, text=True, check=False, timeout=seconds + 60)
+    """So many connections for so long; `script` is Lua, for what is no plain GET. Raises WrkError."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        command = [
+            debian("wrk", "wrk"),
+            f"-t{min(connections, 2)}",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--latency",
+            "--timeout=10s",
+            f"--script={file.name}",
+        ]
+        for name, value in headers.items():
+            command += ["-H", f"{name}: {value}"]
+        done = subprocess.run(
+            [*command, url], capture_output=True, text=True, check=False, timeout=seconds + 60
+        )
     if done.returncode:
         raise WrkError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
     return parse(done.stdout)
