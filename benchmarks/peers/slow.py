@@ -38,6 +38,7 @@ def measure(peers: Sequence[Peer], *, rounds: int, seconds: int, say: Callable[[
                 shares.append(beside / quiet)
         except (Refused, wrk.WrkError) as error:
             kept[peer.name] = str(error)
+            say(f"{peer.name}: {error}")
             continue
         kept[peer.name] = statistics.median(shares)
         waiting[peer.name] = float(REQUESTS - statuses.total())
