@@ -16,13 +16,15 @@ from tests.languages.documents import blocks
 @pytest.fixture(scope="package")
 def built_rust(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the programs in Rust, built; the kit's own tests passed, and clippy has nothing to say."""
-    _, tickets = blocks("rust.md", "rust")
+    _, tickets, flow = blocks("rust.md", "rust")
     [moved] = blocks("from-protocol-1.md", "rust")
     sources = {
         "tickets": tickets,
+        "flow": flow,
         "moved": moved,
         "before": (Path(__file__).parent / "protocol1.rs").read_text(),
         "patient": (Path(__file__).parent / "patient.rs").read_text(),
+        "streaming": (Path(__file__).parent / "streaming.rs").read_text(),
     }
     cache = request.config.cache
     assert cache is not None
@@ -44,7 +46,7 @@ def built_rust(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         rust.run(folder, workspace, *clippy)
         rust.run(folder, workspace, "cargo", "test", "--quiet", "--workspace", "--release")
         rust.run(folder, workspace, "cargo", "build", "--quiet", "--workspace", "--release")
-        for name in ["hello-rust", *sources]:
+        for name in ["hello-rust", "talk-rust", *sources]:
             shutil.copy2(folder / "target" / "release" / name, programs)
         rust.follow_document(folder, workspace, programs)
     return programs

@@ -21,7 +21,7 @@ def test_the_example(core: Core, built_rust: Path) -> None:
     install(core, built_rust / "hello-rust", "hello-rust")
     status = core.status("hello-rust")
     assert (status["name"], status["icon"], status["protocol"]) == ("Hello from Rust", "🦀", "2")
-    assert status["capabilities"] == ["ping"]
+    assert status["capabilities"] == ["ping", "cancel"]
     for visitor in (1, 2):
         reply = ask(core, "GET", "hello-rust/?x")
         assert (reply.status, reply.body.decode()) == (200, f"Hello from Rust, visitor {visitor}!\n")

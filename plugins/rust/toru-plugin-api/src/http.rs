@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::Cancellation;
+
 /// What somebody asked of the plugin's route. Whoever it is was let in by toru before.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HttpRequest {
@@ -14,6 +16,8 @@ pub struct HttpRequest {
     pub headers: HashMap<String, String>,
     /// What was sent along, if anything.
     pub body: Option<Vec<u8>>,
+    /// Whether anybody still waits for the answer; see [`is_cancelled`](Self::is_cancelled).
+    pub cancellation: Cancellation,
 }
 
 impl HttpRequest {
@@ -30,6 +34,11 @@ impl HttpRequest {
     /// A header by its name, in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// Whether nobody waits for the answer any more. What takes long may look here, and stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cancellation.is_cancelled()
     }
 
     /// The body as text; what is not UTF-8 in it becomes `�`.

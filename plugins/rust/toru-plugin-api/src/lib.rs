@@ -20,31 +20,44 @@
 //! }
 //! ```
 //!
+//! Bodies in parts are for a [`StreamPlugin`], WebSockets for a [`WebSocketPlugin`]; a [`Runner`] runs them.
+//!
 //! What `run` does with the socket can be done by hand, too: [`MessageReader`] and [`MessageWriter`].
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 mod base64text;
+mod cancellation;
+mod connection;
 mod context;
 mod error;
+mod exchange;
+mod hearing;
 mod http;
 mod kv;
 mod log;
 mod message;
 mod metadata;
 mod protocol;
+mod reply;
 mod run;
 mod signal;
+mod stream;
+mod websocket;
 
+pub use cancellation::Cancellation;
 pub use context::PluginContext;
 pub use error::{PluginError, PluginResult};
 pub use http::{HttpRequest, HttpResponse};
 pub use kv::{Kv, KvSet};
 pub use log::{log, LogLevel};
-pub use message::{Message, Reply};
+pub use message::Message;
 pub use metadata::PluginMetadata;
 pub use protocol::{MessageReader, MessageWriter};
-pub use run::run;
+pub use reply::Reply;
+pub use run::{run, Runner};
+pub use stream::{Answer, AnswerBody, HttpStream, RequestBody, StreamPlugin};
+pub use websocket::{WebSocket, WebSocketMessage, WebSocketOpening, WebSocketPlugin, WebSocketSender};
 
 /// What a plugin is. Only [`metadata`](Self::metadata) and [`handle_http`](Self::handle_http) have to be written.
 pub trait ToruPlugin: Send + Sync + Sized + 'static {

@@ -1,13 +1,13 @@
-//! The messages of protocol 2, both ways, and their JSON.
+//! What toru says, and its JSON.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::{RawValue, Value};
 
-use crate::protocol::MAX_LINE;
-use crate::{base64text, HttpRequest, HttpResponse, LogLevel, PluginError, PluginResult};
+use crate::protocol::{MAX_MESSAGE, MAX_PART};
+use crate::{base64text, Cancellation, HttpRequest, PluginResult};
 
 /// What toru says.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,49 @@ pub enum Message {
         /// What is asked.
         request: HttpRequest,
     },
+    /// A request whose body follows in parts. Only for a plugin with the capability `stream`.
+    Stream {
+        /// For the answer.
+        request_id: String,
+        /// What is asked, without the body.
+        request: HttpRequest,
+    },
+    /// A part of that body; that many raw bytes follow.
+    Part {
+        /// The request's.
+        request_id: String,
+        /// At most 1 MiB.
+        length: usize,
+        /// Whether it ends the body.
+        last: bool,
+    },
+    /// Somebody opens a WebSocket. Only for a plugin with the capability `websocket`.
+    WebSocketOpen {
+        /// For all that is said on it.
+        request_id: String,
+        /// The request that opens it.
+        request: HttpRequest,
+        /// What the client offers.
+        subprotocols: Vec<String>,
+    },
+    /// A message on a WebSocket; that many raw bytes follow.
+    WebSocketMessage {
+        /// Of its opening.
+        request_id: String,
+        /// Whether it is text, in UTF-8.
+        is_text: bool,
+        /// At most 16 MiB.
+        length: usize,
+    },
+    /// The client has closed a WebSocket.
+    WebSocketClose {
+        /// Of its opening.
+        request_id: String,
+        /// 1000 where all is well.
+        code: u16,
+        /// For whoever looks closely.
+        reason: String,
+    },
     /// Nobody waits for that answer any more. Only for a plugin with the capability `cancel`.
     Cancel {
         /// The request's.
@@ -45,37 +88,6 @@ pub enum Message {
     },
     /// Something that newer versions of toru may say, to be ignored.
     Unknown,
-}
-
-/// What a plugin says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Reply {
-    /// The answer to a request.
-    Http {
-        /// The request's.
-        request_id: String,
-        /// What is answered.
-        response: HttpResponse,
-    },
-    /// A request failed inside the plugin: the client gets 502, toru's log the reason.
-    Error {
-        /// The request's.
-        request_id: String,
-        /// Why.
-        error: PluginError,
-    },
-    /// The answer to [`Message::Ping`].
-    Pong {
-        /// The ping's.
-        request_id: String,
-    },
-    /// A line for the log. It answers nothing.
-    Log {
-        /// How much it matters.
-        level: LogLevel,
-        /// What it says.
-        message: String,
-    },
 }
 
 #[derive(Deserialize)]
@@ -102,56 +114,57 @@ struct Request {
     headers: HashMap<String, String>,
     body: Option<String>,
     body_encoding: Option<String>,
+    #[serde(default)]
+    stream: bool,
 }
 
-#[derive(Serialize)]
-struct Outgoing<'a, P> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-    payload: P,
+#[derive(Deserialize)]
+struct BodyPart {
+    length: usize,
+    #[serde(rename = "final", default)]
+    last: bool,
 }
 
-#[derive(Serialize)]
-struct Answer<'a> {
-    status: u16,
-    headers: BTreeMap<&'a str, Vec<&'a str>>,
-    body: Cow<'a, str>,
-    body_encoding: &'static str,
-}
-
-#[derive(Serialize)]
-struct Failure<'a> {
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Pong {
-    action: &'static str,
-}
-
-#[derive(Serialize)]
-struct Line<'a> {
-    level: LogLevel,
-    message: &'a str,
+#[derive(Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase")]
+enum Act {
+    Open {
+        path: String,
+        headers: HashMap<String, String>,
+        #[serde(default)]
+        subprotocols: Vec<String>,
+    },
+    Message {
+        kind: String,
+        length: usize,
+    },
+    Close {
+        code: Option<u16>,
+        reason: Option<String>,
+    },
+    #[serde(other)]
+    Unknown,
 }
 
 impl Message {
-    /// Reads a line. Fails where it is no JSON object with a `type`, or a request without a `request_id`: the
-    /// connection cannot be trusted any more.
+    /// Reads a line. Fails where it is no JSON object with a `type`, or a request without a `request_id`, or where
+    /// it cannot be told which bytes follow: the connection cannot be trusted any more.
     pub fn decode(line: &[u8]) -> PluginResult<Self> {
         let envelope: Envelope = serde_json::from_slice(line)?;
         let payload = envelope.payload.map_or("null", RawValue::get);
         let request_id = envelope.request_id.as_str().map(String::from);
         Ok(match (envelope.kind.as_ref(), request_id) {
-            ("http", None) => return Err("a request has no `request_id`".into()),
+            ("http" | "body" | "websocket", None) => return Err("a request has no `request_id`".into()),
             ("http", Some(request_id)) => match read_request(payload) {
-                Ok(request) => Self::Http { request_id, request },
+                Ok((request, true)) => Self::Stream { request_id, request },
+                Ok((request, false)) => Self::Http { request_id, request },
                 Err(error) => Self::Unusable { request_id, why: error.message },
             },
+            ("body", Some(request_id)) => {
+                let BodyPart { length, last } = serde_json::from_str(payload)?;
+                Self::Part { request_id, length: at_most(MAX_PART, length)?, last }
+            }
+            ("websocket", Some(request_id)) => read_act(request_id, serde_json::from_str(payload)?)?,
             ("cancel", Some(request_id)) => Self::Cancel { request_id },
             ("lifecycle", request_id) => {
                 let lifecycle: Lifecycle = serde_json::from_str(payload).unwrap_or_default();
@@ -167,58 +180,61 @@ impl Message {
             _ => Self::Unknown,
         })
     }
+
+    /// Whether it may come at any time, within an exchange too.
+    pub(crate) fn is_beside(&self) -> bool {
+        matches!(
+            self,
+            Self::Init | Self::Shutdown { .. } | Self::Ping { .. } | Self::Cancel { .. } | Self::Unknown
+        )
+    }
+
+    /// Whether it belongs to an exchange that was begun with that.
+    pub(crate) fn continues(&self, begun: &str) -> bool {
+        match self {
+            Self::Part { request_id, .. }
+            | Self::WebSocketMessage { request_id, .. }
+            | Self::WebSocketClose { request_id, .. } => request_id == begun,
+            _ => false,
+        }
+    }
 }
 
-fn read_request(payload: &str) -> PluginResult<HttpRequest> {
-    let Request { method, path, headers, body, body_encoding } = serde_json::from_str(payload)?;
+fn read_request(payload: &str) -> PluginResult<(HttpRequest, bool)> {
+    let Request { method, path, headers, body, body_encoding, stream } = serde_json::from_str(payload)?;
     let body = match body {
         Some(text) if body_encoding.as_deref() == Some("base64") => Some(base64text::decode(&text)?),
         body => body.map(String::into_bytes),
     };
-    Ok(HttpRequest { method, path, headers, body })
+    Ok((HttpRequest { method, path, headers, body, cancellation: Cancellation::default() }, stream))
 }
 
-impl Reply {
-    /// The line, without its end. There is no newline in it. Fails where it would be longer than a line may be.
-    pub fn encode(&self) -> PluginResult<Vec<u8>> {
-        let mut encoded = self.line(false);
-        if encoded.len() > MAX_LINE {
-            // Text of control characters grows six-fold in JSON, base64 by a third only.
-            encoded = self.line(true);
+fn read_act(request_id: String, act: Act) -> PluginResult<Message> {
+    Ok(match act {
+        Act::Open { path, headers, subprotocols } => {
+            let request = HttpRequest { method: "GET".into(), path, headers, ..HttpRequest::default() };
+            Message::WebSocketOpen { request_id, request, subprotocols }
         }
-        if encoded.len() > MAX_LINE {
-            let length = encoded.len();
-            return Err(format!("it takes {length} bytes in a message, which may have {MAX_LINE}").into());
-        }
-        Ok(encoded)
-    }
-
-    fn line(&self, as_bytes: bool) -> Vec<u8> {
-        match self {
-            Self::Http { request_id, response } => line("http", Some(request_id), answer(response, as_bytes)),
-            Self::Error { request_id, error } => {
-                let failure = Failure { message: &error.message, code: error.code.as_deref() };
-                line("error", Some(request_id), failure)
+        Act::Message { kind, length } => Message::WebSocketMessage {
+            request_id,
+            is_text: kind == "text",
+            length: at_most(MAX_MESSAGE, length)?,
+        },
+        Act::Close { code, reason } => {
+            // Where a client closes without a code, this is what stands for it.
+            Message::WebSocketClose {
+                request_id,
+                code: code.unwrap_or(1005),
+                reason: reason.unwrap_or_default(),
             }
-            Self::Pong { request_id } => line("lifecycle", Some(request_id), Pong { action: "pong" }),
-            Self::Log { level, message } => line("log", None, Line { level: *level, message }),
         }
-    }
+        Act::Unknown => Message::Unknown,
+    })
 }
 
-fn line<P: Serialize>(kind: &str, request_id: Option<&str>, payload: P) -> Vec<u8> {
-    // These have string keys only and write to memory: nothing can fail.
-    serde_json::to_vec(&Outgoing { kind, request_id, payload }).expect("strings and numbers are JSON")
-}
-
-fn answer(response: &HttpResponse, as_bytes: bool) -> Answer<'_> {
-    let mut headers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (name, value) in &response.headers {
-        headers.entry(name).or_default().push(value);
+fn at_most(limit: usize, length: usize) -> PluginResult<usize> {
+    if length > limit {
+        return Err(format!("{length} bytes follow; there may be {limit}").into());
     }
-    let (body, body_encoding) = match std::str::from_utf8(&response.body) {
-        Ok(text) if !as_bytes => (Cow::from(text), "utf-8"),
-        _ => (Cow::from(base64text::encode(&response.body)), "base64"),
-    };
-    Answer { status: response.status, headers, body, body_encoding }
+    Ok(length)
 }

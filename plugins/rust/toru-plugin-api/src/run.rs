@@ -1,6 +1,5 @@
 //! A plugin as a process: metadata, the socket, threads for its requests, and the end.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::env;
 use std::fs;
@@ -15,10 +14,11 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
+use crate::connection::Connection;
 use crate::signal::on_sigterm;
 use crate::{
-    log, HttpRequest, HttpResponse, LogLevel, Message, MessageReader, MessageWriter, PluginContext,
-    PluginError, PluginMetadata, PluginResult, Reply, ToruPlugin,
+    log, HttpRequest, HttpStream, LogLevel, PluginContext, PluginError, PluginResult, Reply, StreamPlugin,
+    ToruPlugin, WebSocketOpening, WebSocketPlugin,
 };
 
 /// Of the time that toru gives a plugin to exit, the part that is for requests which are not answered yet.
@@ -33,27 +33,72 @@ const SIGTERM_GRACE: f64 = 1.5;
 /// Until a connection is tried for again that could not be taken.
 const PAUSE: Duration = Duration::from_millis(100);
 
+type OnStream<P> = fn(&P, HttpStream<'_>) -> PluginResult<()>;
+type OnWebSocket<P> = fn(&P, WebSocketOpening<'_>) -> PluginResult<()>;
+
 /// Runs the plugin, as toru starts it, and exits when toru says so. With `--metadata`, prints that and returns.
 ///
 /// Exits with 1 and a line in the log where the plugin cannot start.
 pub fn run<P: ToruPlugin>(plugin: P) {
-    if env::args().any(|argument| argument == "--metadata") {
-        println!("{}", described(&P::metadata()));
-    } else if let Err(error) = start(plugin) {
-        log(LogLevel::Error, error);
-        process::exit(1);
+    Runner::new(plugin).run();
+}
+
+/// [`run`] for a plugin that does more than to answer requests whole.
+pub struct Runner<P> {
+    plugin: P,
+    on_stream: Option<OnStream<P>>,
+    on_websocket: Option<OnWebSocket<P>>,
+}
+
+impl<P: ToruPlugin> Runner<P> {
+    /// As `run` does it.
+    pub fn new(plugin: P) -> Self {
+        Self { plugin, on_stream: None, on_websocket: None }
+    }
+
+    /// And with bodies in parts.
+    #[must_use]
+    pub fn with_streams(self) -> Self
+    where
+        P: StreamPlugin,
+    {
+        Self { on_stream: Some(P::handle_stream), ..self }
+    }
+
+    /// And with WebSockets.
+    #[must_use]
+    pub fn with_websockets(self) -> Self
+    where
+        P: WebSocketPlugin,
+    {
+        Self { on_websocket: Some(P::handle_websocket), ..self }
+    }
+
+    /// Runs it: see [`run`].
+    pub fn run(self) {
+        if env::args().any(|argument| argument == "--metadata") {
+            println!("{}", self.described());
+        } else if let Err(error) = start(self) {
+            log(LogLevel::Error, error);
+            process::exit(1);
+        }
+    }
+
+    fn described(&self) -> Value {
+        let mut all = json!(P::metadata());
+        all["protocol"] = "2".into();
+        let mut capabilities = vec!["ping", "cancel"];
+        capabilities.extend(self.on_stream.map(|_| "stream"));
+        capabilities.extend(self.on_websocket.map(|_| "websocket"));
+        all["capabilities"] = json!(capabilities);
+        all
     }
 }
 
-fn described(metadata: &PluginMetadata) -> Value {
-    let mut all = json!(metadata);
-    all["protocol"] = "2".into();
-    all["capabilities"] = json!(["ping"]);
-    all
-}
-
-struct Server<P> {
-    plugin: P,
+pub(crate) struct Server<P> {
+    pub plugin: P,
+    pub on_stream: Option<OnStream<P>>,
+    pub on_websocket: Option<OnWebSocket<P>>,
     socket_path: PathBuf,
     work: Mutex<Work>,
     /// There is a request for an idle thread.
@@ -63,22 +108,21 @@ struct Server<P> {
 }
 
 #[derive(Default)]
-struct Work {
+pub(crate) struct Work {
     waiting: VecDeque<Job>,
     unanswered: usize,
     idle_threads: usize,
     ending: bool,
 }
 
-struct Job {
-    request_id: String,
-    request: HttpRequest,
-    writer: Arc<Writer>,
+pub(crate) struct Job {
+    pub request_id: String,
+    pub request: HttpRequest,
+    pub connection: Arc<Connection>,
 }
 
-type Writer = MessageWriter<UnixStream>;
-
-fn start<P: ToruPlugin>(mut plugin: P) -> PluginResult<()> {
+fn start<P: ToruPlugin>(runner: Runner<P>) -> PluginResult<()> {
+    let Runner { mut plugin, on_stream, on_websocket } = runner;
     let context = PluginContext::from_environment()?;
     let socket_path = context.socket_path.clone();
     plugin.init(context)?;
@@ -88,6 +132,8 @@ fn start<P: ToruPlugin>(mut plugin: P) -> PluginResult<()> {
         .map_err(|error| PluginError::new(format!("cannot listen at {}: {error}", socket_path.display())))?;
     let server = Arc::new(Server {
         plugin,
+        on_stream,
+        on_websocket,
         socket_path,
         work: Mutex::default(),
         wanted: Condvar::new(),
@@ -108,35 +154,12 @@ fn start<P: ToruPlugin>(mut plugin: P) -> PluginResult<()> {
 impl<P: ToruPlugin> Server<P> {
     fn take(self: &Arc<Self>, stream: UnixStream) -> io::Result<()> {
         let server = Arc::clone(self);
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = server.converse(stream) {
-                log(LogLevel::Warn, format_args!("connection closed: {error}"));
-            }
-        })?;
-        Ok(())
-    }
-
-    fn converse(self: Arc<Self>, stream: UnixStream) -> PluginResult<()> {
-        let mut reader = MessageReader::new(stream.try_clone()?);
-        let writer = Arc::new(Writer::new(stream));
-        while let Some(message) = reader.read()? {
-            match message {
-                Message::Http { request_id, request } => {
-                    self.begin(Job { request_id, request, writer: Arc::clone(&writer) });
-                }
-                Message::Unusable { request_id, why } => {
-                    say(&writer, &Reply::Error { request_id, error: PluginError::new(why) });
-                }
-                Message::Ping { request_id } => say(&writer, &Reply::Pong { request_id }),
-                Message::Shutdown { grace_seconds } => self.stop(grace_seconds),
-                Message::Init | Message::Cancel { .. } | Message::Unknown => {}
-            }
-        }
+        thread::Builder::new().spawn(move || server.converse(stream))?;
         Ok(())
     }
 
     /// Hands it to an idle thread, or to a new one: there are as many as there were ever requests at once.
-    fn begin(self: &Arc<Self>, job: Job) {
+    pub(crate) fn begin(self: &Arc<Self>, job: Job) {
         let mut work = self.work();
         work.unanswered += 1;
         work.waiting.push_back(job);
@@ -145,11 +168,12 @@ impl<P: ToruPlugin> Server<P> {
         }
         let server = Arc::clone(self);
         if let Err(error) = thread::Builder::new().spawn(move || server.labour()) {
-            if let Some(Job { request_id, writer, .. }) = work.waiting.pop_back() {
+            if let Some(Job { request_id, connection, .. }) = work.waiting.pop_back() {
                 work.unanswered -= 1;
                 drop(work);
+                connection.answered(&request_id);
                 let error = PluginError::new(format!("no thread for this request: {error}"));
-                say(&writer, &Reply::Error { request_id, error });
+                connection.say(&Reply::Error { request_id, error });
             }
         }
     }
@@ -160,11 +184,7 @@ impl<P: ToruPlugin> Server<P> {
             if let Some(job) = work.waiting.pop_front() {
                 drop(work);
                 self.answer(job);
-                work = self.work();
-                work.unanswered -= 1;
-                if work.unanswered == 0 {
-                    self.answered.notify_all();
-                }
+                work = self.uncount();
             } else {
                 work.idle_threads += 1;
                 work = self.wanted.wait(work).unwrap_or_else(PoisonError::into_inner);
@@ -173,27 +193,30 @@ impl<P: ToruPlugin> Server<P> {
         }
     }
 
-    fn answer(&self, Job { request_id, request, writer }: Job) {
-        let asked = format!("{} {}", request.method, request.path);
-        let reply = match catch_unwind(AssertUnwindSafe(|| self.plugin.handle_http(request))) {
-            Ok(Ok(response)) => Reply::Http { request_id: request_id.clone(), response },
-            Ok(Err(error)) => Reply::Error { request_id: request_id.clone(), error },
-            Err(panic) => {
-                log(LogLevel::Error, format_args!("{asked} panicked: {}", words(panic.as_ref())));
-                return say(&writer, &failed(request_id));
-            }
-        };
-        match writer.write(&reply) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                log(LogLevel::Error, format_args!("{asked}: the answer is too long: {error}"));
-                say(&writer, &failed(request_id));
-            }
-            _ => {}
+    /// There is one more that is not answered yet.
+    pub(crate) fn count(&self) {
+        self.work().unanswered += 1;
+    }
+
+    pub(crate) fn uncount(&self) -> MutexGuard<'_, Work> {
+        let mut work = self.work();
+        work.unanswered -= 1;
+        if work.unanswered == 0 {
+            self.answered.notify_all();
         }
+        work
     }
 
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `stop`, while whoever says so goes on to read what belongs to requests.
+    pub(crate) fn stop_beside(self: &Arc<Self>, grace_seconds: f64) {
+        let server = Arc::clone(self);
+        if thread::Builder::new().spawn(move || server.stop(grace_seconds)).is_err() {
+            self.stop(grace_seconds);
+        }
     }
 
     /// What was asked before is answered where time allows. Returns only where the end has begun already.
@@ -210,22 +233,4 @@ impl<P: ToruPlugin> Server<P> {
         let _ = fs::remove_file(&self.socket_path);
         process::exit(0);
     }
-}
-
-/// Where the connection is lost nobody waits for the answer any more: toru has answered for it.
-fn say(writer: &Writer, reply: &Reply) {
-    let _ = writer.write(reply);
-}
-
-fn failed(request_id: String) -> Reply {
-    Reply::Http {
-        request_id,
-        response: HttpResponse::text(500, "The plugin failed here; its log says why.\n"),
-    }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("without a word")
 }
