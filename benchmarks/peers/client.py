@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import select
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -81,19 +82,24 @@ def download(peer: Peer, path: str, length: int) -> None:
             answer.begin()
             if answer.status != 200:
                 raise Refused(f"answered {answer.status}: {answer.read(200)!r}")
-            _discard(answer, length)
+            discard(answer, connection, length)
         except (OSError, HTTPException) as error:
             raise Refused(repr(error)) from error
 
 
-def _discard(answer: HTTPResponse, length: int) -> None:
-    """Chunks are not taken apart, which would cost more than to read them: all bytes are "x", and the last chunk is not."""
+def discard(answer: HTTPResponse, connection: socket.socket, length: int) -> None:
+    """Read a body of so many bytes, each of them "x". Raises Refused where it is cut.
+
+    Chunks are not taken apart, which would cost more than to read them: only what ends the last of them is looked for.
+    """
     view = memoryview(bytearray(_PIECE))
-    got, last = 0, b""
+    # What was read together with the head.
+    last = answer.fp.read1(io.DEFAULT_BUFFER_SIZE)
+    got = read = len(last)
     while got < length or (answer.chunked and not last.endswith(b"0\r\n\r\n")):
-        read = answer.fp.readinto1(view)
         if not read:
             raise Refused(f"{got:,} bytes came instead of {length:,}")
+        read = connection.recv_into(view)
         got += read
         last = last[-4:] + bytes(view[max(0, read - 5) : read])
 
