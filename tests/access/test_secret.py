@@ -56,17 +56,17 @@ def test_which_tokens_are_ours(header: bytes | None, token: bytes | None) -> Non
 def test_a_key_is_found_by_its_secret_until_it_ends() -> None:
     ring = Keyring()
     ring.add(key(b"one"))
-    assert ring.find(b"one", 99.9) == ANN
-    assert ring.find(b"one", 100.0) is None
-    assert ring.find(b"two", 0.0) is None
-    assert ring.find(digest(b"one"), 0.0) is None
+    assert ring.find(digest(b"one"), 99.9) == ANN
+    assert ring.find(digest(b"one"), 100.0) is None
+    assert ring.find(digest(b"two"), 0.0) is None
+    assert ring.find(digest(digest(b"one")), 0.0) is None
 
 
 def test_half_a_digest_opens_nothing() -> None:
     ring = Keyring()
     real = digest(b"one")
     ring.add(Key(real[:16] + bytes(16), ANN, 100.0))
-    assert ring.find(b"one", 0.0) is None
+    assert ring.find(digest(b"one"), 0.0) is None
 
 
 def test_keys_go() -> None:
@@ -75,34 +75,34 @@ def test_keys_go() -> None:
         ring.add(key(secret, whose))
     ring.remove(digest(b"1"))
     ring.remove(digest(b"unknown"))
-    assert [ring.find(secret, 0.0) for secret in (b"1", b"2", b"3")] == [None, ANN, BOB]
+    assert [ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3")] == [None, ANN, BOB]
     ring.remove_where(lambda each: each.principal == ANN)
-    assert [ring.find(secret, 0.0) for secret in (b"1", b"2", b"3")] == [None, None, BOB]
+    assert [ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3")] == [None, None, BOB]
     ring.replace([key(b"4", ANN)])
-    assert [ring.find(secret, 0.0) for secret in (b"3", b"4")] == [None, ANN]
+    assert [ring.find(digest(secret), 0.0) for secret in (b"3", b"4")] == [None, ANN]
 
 
 def test_somebody_gets_a_new_name() -> None:
     ring = Keyring()
     ring.replace([key(b"1", ANN), key(b"3", BOB)])
     ring.rename("1", "Anna")
-    found = ring.find(b"1", 0.0)
+    found = ring.find(digest(b"1"), 0.0)
     assert found is not None
     assert (found.id, found.name, found.display_name) == ("1", "ann", "Anna")
-    assert ring.find(b"3", 0.0) == BOB
+    assert ring.find(digest(b"3"), 0.0) == BOB
 
 
 def test_each_process_has_a_token_of_its_own() -> None:
     tokens = PluginTokens()
     old, new, other = tokens.issue("hello"), tokens.issue("hello"), tokens.issue("other")
     assert len({old, new, other}) == 3
-    principal = tokens.find(old.encode())
+    principal = tokens.find(digest(old.encode()))
     assert principal == Principal("plugin", "hello", "hello", "hello", "plugin")
     tokens.revoke(old)
     tokens.revoke(old)
-    assert tokens.find(old.encode()) is None
-    assert tokens.find(new.encode()) == principal
-    found = tokens.find(other.encode())
+    assert tokens.find(digest(old.encode())) is None
+    assert tokens.find(digest(new.encode())) == principal
+    found = tokens.find(digest(other.encode()))
     assert found is not None
     assert found.id == "other"
 

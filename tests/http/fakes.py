@@ -262,6 +262,14 @@ class FakeTarget:
         asked.addCallbacks(waiter.answered, failed)
         return asked.cancel
 
+    streams = websockets = False
+
+    def open(self, request: StreamRequest, client: StreamClient, /) -> PluginStream:
+        raise AssertionError("this plugin takes no streams")
+
+    def open_websocket(self, request: WebSocketRequest, client: WebSocketClient, /) -> PluginWebSocket:
+        raise AssertionError("this plugin takes no WebSockets")
+
     def served(self, status: int, /) -> None:
         self._plugins.served.append((self.id, status))
 

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from toru.access.secret import new_secret
 from toru.errors import ProtocolError
 from toru.http.front import Front
-from toru.http.headers import from_plugin, to_plugin
+from toru.http.headers import from_plugin, passed_on, to_plugin
 from toru.wire.headers import MAX_HEADER_BYTES, MAX_HEADERS
 
 PREFIX = "/api/plugins/route/hello"
@@ -17,7 +17,7 @@ PREFIX = "/api/plugins/route/hello"
 def sent(*headers: tuple[bytes, bytes], trusted: bool = False, peer: str = "192.0.2.7") -> dict[str, str]:
     """What a plugin gets of `headers`, without what is always added."""
     fields = [(name.lower(), value) for name, value in headers]
-    return to_plugin(fields, Front(peer, "http", "toru.test"), None, PREFIX, trusted=trusted)
+    return to_plugin(passed_on(fields, Front(peer, "http", "toru.test"), trusted=trusted), PREFIX, None)
 
 
 def ours(headers: dict[str, str]) -> dict[str, str]:
@@ -29,7 +29,9 @@ def others(headers: dict[str, str]) -> dict[str, str]:
 
 
 def answered(*headers: tuple[str, str], bare: bool = False) -> list[tuple[bytes, bytes]]:
-    return from_plugin(list(headers), PREFIX, bare=bare)
+    lines = from_plugin(headers, PREFIX, bare=bare).split(b"\r\n")
+    assert lines.pop() == b""
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 def test_repeated_headers_are_joined() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from toru.errors import BadRequest, BadRoute, RouteNotFound
-from toru.http.routes import is_proxied, origin_form, split
+from toru.http.routes import PREFIX, is_proxied, origin_form, split
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,9 @@ from toru.http.routes import is_proxied, origin_form, split
     ],
 )
 def test_split(target: bytes, segment: str, path: str) -> None:
-    assert split(target)[:2] == (segment, path)
+    routed = split(target)
+    assert (routed.segment, routed.path) == (segment, path)
+    assert routed.prefix == f"{PREFIX}/{segment}"
 
 
 @pytest.mark.parametrize(

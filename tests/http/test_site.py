@@ -13,6 +13,7 @@ from msgspec import json
 from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay
 from twisted.internet.threads import deferToThread
 
+from toru.http.server.connection import BODY_SECONDS, HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
 from toru.http.site import STRANGERS_BYTES, all_drained
 from toru.wire.messages import Answer
 
@@ -102,7 +103,8 @@ async def test_a_refused_body_is_not_invited(door: Door) -> None:
     "framing", [b"Content-Length: %d" % (STRANGERS_BYTES + 1), b"Transfer-Encoding: chunked"]
 )
 @pytest.mark.parametrize(
-    ("who", "received"), [(signed(), True), ("Authorization: Bearer toru_made-up", False), ("Host: x", False)]
+    ("who", "received"),
+    [(signed(), True), ("Authorization: Bearer toru_made-up", False), ("Accept: */*", False)],
 )
 def test_not_much_is_taken_in_from_somebody_unknown(
     tmp_path: Path, framing: bytes, who: str, received: bool
@@ -110,7 +112,7 @@ def test_not_much_is_taken_in_from_somebody_unknown(
     _, site, transport = on_a_clock(tmp_path, FakePlugins(status("hello")))
     site.max_body_bytes = 2 * STRANGERS_BYTES
     transport.protocol.dataReceived(
-        b"POST %s HTTP/1.1\r\n%s\r\n%s\r\n\r\n" % (HELLO.encode(), who.encode(), framing)
+        b"POST %s HTTP/1.1\r\nHost: x\r\n%s\r\n%s\r\n\r\n" % (HELLO.encode(), who.encode(), framing)
     )
     transport.protocol.dataReceived(
         chunks(STRANGERS_BYTES + 1) if b"chunked" in framing else b"x" * STRANGERS_BYTES
@@ -126,11 +128,11 @@ def test_not_much_is_taken_in_from_somebody_unknown(
 def test_a_refused_client_cannot_send_for_ever(tmp_path: Path) -> None:
     clock, _, transport = on_a_clock(tmp_path, FakePlugins())
     transport.protocol.dataReceived(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n")
-    for _ in range(19):
-        clock.advance(0.1)
+    for _ in range(LINGER_SECONDS):
+        clock.advance(1)
         transport.protocol.dataReceived(b"x" * 1000)
     assert transport.connected
-    clock.advance(0.1)
+    clock.advance(1)
     assert not transport.connected
     assert clock.getDelayedCalls() == []
 
@@ -141,12 +143,36 @@ def test_a_long_wait_for_a_plugin_is_not_idleness(tmp_path: Path) -> None:
     plugins.reaction = lambda _: waiting
     clock, _, transport = on_a_clock(tmp_path, plugins)
     transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
-    clock.advance(3600)
+    clock.pump([1] * 3600)
     assert transport.connected
     waiting.callback(Answer("1", 200, [], b"at last"))
     assert transport.value().endswith(b"at last")
-    clock.advance(60)
+    clock.pump([1] * IDLE_SECONDS)
+    assert transport.connected
+    clock.advance(1)
     assert not transport.connected
+    assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(
+    ("sent", "patience", "code"),
+    [
+        (b"", IDLE_SECONDS, None),
+        (b"G", HEAD_SECONDS, 408),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: ", HEAD_SECONDS, 408),
+        (b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc", BODY_SECONDS, 408),
+        (b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\nGET", HEAD_SECONDS, 408),
+    ],
+)
+def test_a_client_that_keeps_us_waiting(tmp_path: Path, sent: bytes, patience: int, code: int | None) -> None:
+    clock, _, transport = on_a_clock(tmp_path, FakePlugins())
+    transport.protocol.dataReceived(sent)
+    transport.clear()
+    clock.pump([1] * patience)
+    assert (transport.connected, transport.value()) == (True, b"")
+    clock.pump([1] * (1 + LINGER_SECONDS + 1))
+    assert not transport.connected
+    assert (parsed(transport.value()).status if transport.value() else None) == code
     assert clock.getDelayedCalls() == []
 
 
@@ -263,9 +289,7 @@ async def test_what_comes_while_stopping(door: Door) -> None:
     assert json.decode(reply.body)["title"] == "Stopping"
 
 
-@pytest.mark.parametrize(
-    "garbage", [b"\x16\x03\x01\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/1.1\r\nx\r\n\r\n"]
-)
+@pytest.mark.parametrize("garbage", [b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nx\r\n\r\n"])
 @in_reactor
 async def test_garbage(door: Door, garbage: bytes) -> None:
     assert (await door.exchange(garbage)).startswith(b"HTTP/1.1 400 ")

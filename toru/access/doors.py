@@ -99,9 +99,15 @@ class Doors:
         meant for a plugin, so that the cookie decides.
         """
         token = own_token(authorization)
+        return self.known(
+            None if cookie is None else digest(cookie), None if token is None else digest(token)
+        )
+
+    def known(self, session: bytes | None, token: bytes | None) -> Principal | None:
+        """As `identify`, for who keeps the digests of a session and of a token of ours."""
         if token is not None:
             return self._plugin_tokens.find(token) or self._tokens.find(token, 0.0)
-        return None if cookie is None else self._sessions.find(cookie, self._clock.seconds())
+        return None if session is None else self._sessions.find(session, self._clock.seconds())
 
     # -- sessions
 

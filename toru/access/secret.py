@@ -17,7 +17,6 @@ TOKEN_PREFIX = "toru_"
 PLUGIN_TOKEN_PREFIX = "toru_plugin_"
 
 _PREFIX = TOKEN_PREFIX.encode()
-_PLUGIN_PREFIX = PLUGIN_TOKEN_PREFIX.encode()
 # 32 bytes are 43 characters.
 _WHOLE = re.compile(rb"toru_[\w-]{43}")
 _BEARER = re.compile(rb"bearer +(\S+)\s*", re.IGNORECASE)
@@ -68,9 +67,8 @@ class Keyring:
     def __init__(self) -> None:
         self._keys: dict[bytes, Key] = {}
 
-    def find(self, secret: bytes, now: float) -> Principal | None:
-        """Whose secret this is; None where it is nobody's, or its time is over."""
-        found = digest(secret)
+    def find(self, found: bytes, now: float) -> Principal | None:
+        """Whose secret has this digest; None where it is nobody's, or its time is over."""
         key = self._keys.get(_slot(found))
         if key is None or key.expires_at <= now or not hmac.compare_digest(key.digest, found):
             return None
@@ -115,9 +113,9 @@ class PluginTokens:
         """The process is gone, and so is what its token was worth. A token that is unknown is none already."""
         self._keys.remove(digest(token.encode()))
 
-    def find(self, token: bytes) -> Principal | None:
-        """Which plugin's token this is."""
-        return self._keys.find(token, 0.0) if token.startswith(_PLUGIN_PREFIX) else None
+    def find(self, found: bytes) -> Principal | None:
+        """Which plugin's token has this digest."""
+        return self._keys.find(found, 0.0)
 
 
 def _slot(digest: bytes) -> bytes:

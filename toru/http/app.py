@@ -78,7 +78,7 @@ class Face:
 
     def lost(self, head: Head) -> Outgoing:
         """For a person who follows a wrong address: the dashboard, which says so in words."""
-        page = self._dashboard.page(read_headers(head.fields))
+        page = self._dashboard.page(read_headers(head.fields.lines))
         return structs.replace(page, status=404) if page.status == 200 else page
 
     def serve(self, request: Request, path: str) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from toru.access import roles
 from toru.access.doors import Doors
 from toru.access.origin import SAFE_METHODS, check_origin, is_foreign
+from toru.access.secret import digest, own_token
 from toru.errors import Forbidden, NotFound, NoWebSocket
 from toru.http.headers import session_cookies
 from toru.http.routes import PREFIX
 from toru.http.server.exchange import Exchange
-from toru.http.server.head import Head
+from toru.http.server.fields import Fields
 
 # A page of another origin could sign its visitor in to an account of its own.
 _LOGIN = "/api/auth/login"
@@ -24,38 +26,58 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
 
     Raises Unauthenticated, Forbidden, NotFound, MethodNotAllowed or NoWebSocket.
     """
-    cookies = recognise(exchange, doors)
     head = exchange.head
-    if head.method not in SAFE_METHODS and (cookies or path == _LOGIN):
+    told = head.fields.once(_read)
+    _recognise(exchange, told, doors)
+    if head.method not in SAFE_METHODS and (told.sessions or path == _LOGIN):
         front = exchange.front
         check_origin(
             head.method,
             cookie=True,
-            origin=_text(head, b"origin"),
-            sec_fetch_site=_text(head, b"sec-fetch-site"),
+            origin=told.origin,
+            sec_fetch_site=told.sec_fetch_site,
             scheme=front.scheme,
             host=front.host,
         )
-    handshake = path == PREFIX and b"upgrade" in head.values and _opens_websocket(head)
+    handshake = told.handshake and path == PREFIX
     # A page of another origin could otherwise speak for its visitor, and read the answers too.
-    if handshake and is_foreign(_text(head, b"origin"), exchange.front.scheme, exchange.front.host):
+    if handshake and is_foreign(told.origin, exchange.front.scheme, exchange.front.host):
         raise Forbidden("This WebSocket was opened by a page of another origin.")
     roles.check(exchange.principal, head.method, path)
     if handshake:
         raise NoWebSocket("Plugins are not reached by WebSocket here.")
 
 
-def recognise(exchange: Exchange, doors: Doors) -> list[bytes]:
-    """Note on the request who sends it, as far as that is known, and by which session. Gives all its sessions."""
-    head = exchange.head
-    authorization = _authorization(head)
-    cookies = session_cookies(head.all(b"cookie"))
+class _Told(NamedTuple):
+    """What the fields of a request say of who sends it."""
+
+    # Each with its digest.
+    sessions: tuple[tuple[bytes, bytes], ...]
+    # That of a token of ours.
+    token: bytes | None
+    origin: str | None
+    sec_fetch_site: str | None
+    handshake: bool
+
+
+def _read(fields: Fields) -> _Told:
+    token = own_token(fields.first(b"authorization"))
+    return _Told(
+        tuple([(cookie, digest(cookie)) for cookie in session_cookies(fields.all(b"cookie"))]),
+        None if token is None else digest(token),
+        _text(fields.first(b"origin")),
+        _text(fields.first(b"sec-fetch-site")),
+        _opens_websocket(fields),
+    )
+
+
+def _recognise(exchange: Exchange, told: _Told, doors: Doors) -> None:
+    exchange.principal = doors.known(None, told.token)
     # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
-    for cookie in cookies if cookies and authorization is None else (None, *cookies):
-        exchange.session, exchange.principal = cookie, doors.identify(cookie, authorization)
+    for cookie, found in told.sessions:
         if exchange.principal is not None:
             break
-    return cookies
+        exchange.session, exchange.principal = cookie, doors.known(found, told.token)
 
 
 def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:
@@ -69,27 +91,21 @@ def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:
 
 def comes_from_plugin(exchange: Exchange, doors: Doors) -> bool:
     """Whether a running plugin sends it."""
-    principal = doors.identify(None, _authorization(exchange.head))
+    principal = doors.identify(None, exchange.head.fields.first(b"authorization"))
     return principal is not None and principal.kind == "plugin"
 
 
 def is_still_in(exchange: Exchange) -> bool:
     """Whether who sent it would still be let in: not after a sign-out, say."""
     doors, then = exchange.connection.site.doors, exchange.principal
-    now = doors.identify(exchange.session, _authorization(exchange.head))
+    now = doors.identify(exchange.session, exchange.head.fields.first(b"authorization"))
     return now is not None and then is not None and (now.kind, now.id) == (then.kind, then.id)
 
 
-def _opens_websocket(head: Head) -> bool:
-    offered = b",".join(head.all(b"upgrade")).lower()
+def _opens_websocket(fields: Fields) -> bool:
+    offered = b",".join(fields.all(b"upgrade")).lower()
     return b"websocket" in [each.strip(b" \t") for each in offered.split(b",")]
 
 
-def _authorization(head: Head) -> bytes | None:
-    values = head.all(b"authorization")
-    return values[0] if values else None
-
-
-def _text(head: Head, name: bytes) -> str | None:
-    values = head.all(name)
-    return values[0].decode("iso-8859-1") if values else None
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("iso-8859-1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from itertools import count
@@ -45,18 +45,11 @@ _RUN = token_hex(8)
 _numbers = count(1)
 
 
-def to_plugin(
-    fields: Iterable[tuple[bytes, bytes]],
-    front: Front,
-    principal: Principal | None,
-    prefix: str,
-    *,
-    trusted: bool,
-) -> dict[str, str]:
-    """The headers that a plugin gets: lower-case names, one string each.
+def passed_on(fields: Iterable[tuple[bytes, bytes]], front: Front, *, trusted: bool) -> dict[str, str]:
+    """What of a client's headers a plugin gets, whichever it is: lower-case names, one string each.
 
-    `fields` have lower-case names; `front` is how the connection itself says that the request came in. `prefix` is the
-    path up to and with the plugin's route. `trusted`: the peer is a proxy whose `x-forwarded-*` are to be believed.
+    `fields` have lower-case names; `front` is how the connection itself says that the request came in. `trusted`: the
+    peer is a proxy whose `x-forwarded-*` are to be believed.
     """
     kept: dict[str, str] = {}
     named: list[str] = []
@@ -85,17 +78,27 @@ def to_plugin(
     peer = front.address or "unknown"
     came_for = kept.get("x-forwarded-for")
     kept["x-forwarded-for"] = f"{came_for}, {peer}" if came_for else peer
-    if "x-forwarded-proto" not in kept:
-        kept["x-forwarded-proto"] = front.scheme
-    if front.host and "x-forwarded-host" not in kept:
-        kept["x-forwarded-host"] = front.host
-    kept["x-forwarded-prefix"] = prefix
-    if principal is not None:
-        kept["x-toru-user"] = principal.name
-        kept["x-toru-role"] = principal.kind
-    if "x-request-id" not in kept or not _REQUEST_ID.fullmatch(kept["x-request-id"]):
-        kept["x-request-id"] = f"{_RUN}{next(_numbers):016x}"
+    kept.setdefault("x-forwarded-proto", front.scheme)
+    if front.host:
+        kept.setdefault("x-forwarded-host", front.host)
+    if not _REQUEST_ID.fullmatch(kept.get("x-request-id", "")):
+        kept.pop("x-request-id", None)
     return kept
+
+
+def to_plugin(passed: dict[str, str], prefix: str, principal: Principal | None) -> dict[str, str]:
+    """The headers of one request for one plugin: what is `passed_on`, and what we say of it.
+
+    `prefix` is the path up to and with the plugin's route.
+    """
+    headers = passed.copy()
+    headers["x-forwarded-prefix"] = prefix
+    if principal is not None:
+        headers["x-toru-user"] = principal.name
+        headers["x-toru-role"] = principal.kind
+    if "x-request-id" not in headers:
+        headers["x-request-id"] = f"{_RUN}{next(_numbers):016x}"
+    return headers
 
 
 def session_cookies(values: Iterable[bytes]) -> list[bytes]:
@@ -109,15 +112,15 @@ def session_cookies(values: Iterable[bytes]) -> list[bytes]:
     return found
 
 
-def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> list[tuple[bytes, bytes]]:
-    """The headers of a plugin's answer that its client gets, without `content-length`.
+def from_plugin(headers: Sequence[tuple[str, str]], prefix: str, *, bare: bool) -> bytes:
+    """The headers of a plugin's answer that its client gets, as lines, without `content-length`.
 
     `bare`: the client asked for the route with no slash behind it, so that a cookie without a path
     would be taken for one of the folder above. Raises ProtocolError for what HTTP forbids.
     """
     if (
         len(headers) > MAX_HEADERS
-        or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES
+        or sum([len(name) + len(value) for name, value in headers]) > MAX_HEADER_BYTES
     ):
         raise ProtocolError(
             f"it has more than {MAX_HEADERS} headers, or more than {MAX_HEADER_BYTES:,} bytes of them"
@@ -125,12 +128,10 @@ def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> l
     kept: list[tuple[str, str]] = []
     named: set[str] = set()
     for raw_name, raw_value in headers:
-        if not TOKEN.fullmatch(raw_name):
-            raise ProtocolError(f"a header has a name that HTTP forbids: {raw_name[:100]!r}")
+        name, passes = _name_from_plugin(raw_name)
         if not FIELD_VALUE.fullmatch(raw_value):
             raise ProtocolError(f"the header {raw_name[:100]!r} has a value that HTTP forbids")
-        name = raw_name.lower()
-        if name in _NOT_FROM_PLUGINS:
+        if not passes:
             if name == "connection":
                 named.update(_tokens(raw_value))
             continue
@@ -140,7 +141,18 @@ def from_plugin(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> l
             if not value:
                 continue
         kept.append((name, value))
-    return [(name.encode("ascii"), value.encode("iso-8859-1")) for name, value in kept if name not in named]
+    if named:
+        kept = [field for field in kept if field[0] not in named]
+    return "".join([f"{name}: {value}\r\n" for name, value in kept]).encode("iso-8859-1")
+
+
+@lru_cache(maxsize=512)
+def _name_from_plugin(raw_name: str) -> tuple[str, bool]:
+    """In lower case, and whether a header of that name may pass. Raises ProtocolError."""
+    if not TOKEN.fullmatch(raw_name):
+        raise ProtocolError(f"a header has a name that HTTP forbids: {raw_name[:100]!r}")
+    name = raw_name.lower()
+    return name, name not in _NOT_FROM_PLUGINS
 
 
 def _tokens(value: str) -> list[str]:

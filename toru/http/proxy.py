@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -10,18 +11,21 @@ from twisted.python.failure import Failure
 
 from toru.errors import BodyTooLarge, PluginFailure, PluginTimeout, ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
-from toru.http.front import Networks, trusts
-from toru.http.headers import from_plugin, to_plugin
+from toru.http.front import trusts
+from toru.http.headers import from_plugin, passed_on, to_plugin
 from toru.http.messages import Outgoing
 from toru.http.problems import problem
-from toru.http.routes import PREFIX, Routed, split
+from toru.http.routes import Routed, split
 from toru.http.server.exchange import Exchange
+from toru.http.server.fields import Fields
 from toru.http.server.rendering import BODILESS
 from toru.http.server.whole import Whole
 from toru.wire.messages import Answer, HttpRequest
 
 _log = Logger()
 
+# Headers that an answer may have to be one of the usual ones.
+_USUAL = 6
 # An error's own detail may quote the plugin, so a client gets one of these instead.
 _SENTENCES = {
     "plugin-connection-lost": "lost its connection before it answered",
@@ -34,18 +38,15 @@ _SENTENCES = {
 class Proxy:
     """Hands requests under `/api/plugins/route` to the plugins whose routes they name."""
 
-    def __init__(self, plugins: Plugins, trusted_proxies: Networks, max_body_bytes: int) -> None:
-        """`trusted_proxies`: where the peers are whose `x-forwarded-*` are to be believed."""
+    def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
-        self._trusted = trusted_proxies
-        self._max_body_bytes = max_body_bytes
 
     def take(self, exchange: Exchange) -> Whole:
         """Whoever takes a request that was let in. Raises BadRoute, RouteNotFound or BodyTooLarge."""
         route = split(exchange.head.target)
         target = self._plugins.route(route.segment)
         try:
-            return _Asking(exchange, target, route, self._max_body_bytes, self._trusted)
+            return _Asking(exchange, target, route)
         except BodyTooLarge as error:
             target.served(error.status)
             raise
@@ -54,26 +55,24 @@ class Proxy:
 class _Asking(Whole):
     """A request for one plugin, whole in memory until the plugin has it in hand."""
 
-    __slots__ = ("_give_up", "_over", "_prefix", "_request_id", "_route", "_target", "_trusted")
+    __slots__ = ("_give_up", "_over", "_request_id", "_route", "_target")
 
-    def __init__(
-        self, exchange: Exchange, target: ProxyTarget, route: Routed, limit: int, trusted: Networks
-    ) -> None:
-        super().__init__(exchange, limit)
+    def __init__(self, exchange: Exchange, target: ProxyTarget, route: Routed) -> None:
+        super().__init__(exchange, exchange.connection.site.max_body_bytes)
         self._target = target
         self._route = route
-        self._prefix = f"{PREFIX}/{route.segment}"
-        self._trusted = trusted
         self._request_id = "-"
         self._give_up: Callable[[], None] | None = None
         self._over = False
 
     def ready(self, body: bytes) -> None:
         exchange = self.exchange
-        head, seen = exchange.head, exchange.seen
-        headers = to_plugin(
-            head.fields, seen, exchange.principal, self._prefix, trusted=trusts(self._trusted, seen.address)
+        head = exchange.head
+        # Of two hosts in one connection's requests a target may name the second.
+        passed = (
+            _passed_on(head.fields, exchange) if head.authority else head.fields.once(_passed_on, exchange)
         )
+        headers = to_plugin(passed, self._route.prefix, exchange.principal)
         self._request_id = headers["x-request-id"]
         # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
         try:
@@ -96,12 +95,22 @@ class _Asking(Whole):
         self.exchange.attempt(self._answered, answer)
 
     def _answered(self, answer: Answer) -> None:
+        status, body = answer.status, answer.body
         try:
-            outgoing = _outgoing(answer, self.exchange.head.method, self._prefix, self._route.bare)
+            if not 200 <= status <= 599:
+                raise ProtocolError(f"its answer has the status {status}, which is not in 200 to 599")
+            lines = _lines(answer.headers, self._route.prefix, bare=self._route.bare)
         except ToruError as error:
             self.failed(error)
-        else:
-            self._answer(outgoing)
+            return
+        if self._over:
+            return
+        if not body and status not in BODILESS and self.exchange.head.method == "HEAD":
+            length = _declared_length(answer.headers)
+            lines += b"content-length: %s\r\n" % length if length else b""
+        self._over = True
+        self._target.served(status)
+        self.exchange.answer_lines(status, lines, body)
 
     def failed(self, error: ToruError) -> None:
         self._answer(problem(told(self._target.id, self._request_id, error)))
@@ -139,19 +148,25 @@ def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
     return type(error)(f"The plugin '{plugin_id}' {sentence}.")
 
 
-def _outgoing(answer: Answer, method: str, prefix: str, bare: bool) -> Outgoing:
-    if not 200 <= answer.status <= 599:
-        raise ProtocolError(f"its answer has the status {answer.status}, which is not in 200 to 599")
-    headers = from_plugin(answer.headers, prefix, bare=bare)
-    if method == "HEAD":
-        length = str(len(answer.body)) if answer.body else _declared_length(answer.headers)
-        if length is not None and answer.status not in BODILESS:
-            headers.append((b"content-length", length.encode("ascii")))
-        return Outgoing(answer.status, headers, b"")
-    return Outgoing(answer.status, headers, b"" if answer.status in BODILESS else answer.body)
+def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:
+    seen = exchange.seen
+    return passed_on(
+        fields.lines, seen, trusted=trusts(exchange.connection.site.trusted_proxies, seen.address)
+    )
 
 
-def _declared_length(headers: list[tuple[str, str]]) -> str | None:
+def _lines(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> bytes:
+    # Most answers of a plugin have the same few headers.
+    make = _usual_lines if len(headers) <= _USUAL else from_plugin
+    return make(tuple(headers), prefix, bare=bare)
+
+
+@lru_cache(maxsize=512)
+def _usual_lines(headers: tuple[tuple[str, str], ...], prefix: str, *, bare: bool) -> bytes:
+    return from_plugin(headers, prefix, bare=bare)
+
+
+def _declared_length(headers: list[tuple[str, str]]) -> bytes:
     lengths = {value for name, value in headers if name.lower() == "content-length"}
     length = lengths.pop() if len(lengths) == 1 else ""
-    return length if length.isascii() and length.isdigit() else None
+    return length.encode() if length.isascii() and length.isdigit() else b""

@@ -68,7 +68,7 @@ class Request(server.Request):
         self.prepath = []
         self.postpath = segments
         self.content = BytesIO(body)
-        self.requestHeaders = read_headers(head.fields)
+        self.requestHeaders = read_headers(head.fields.lines)
 
     @property
     def front(self) -> Front:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from toru.errors import BadRequest, BadRoute, RouteNotFound
 
 PREFIX = "/api/plugins/route"
+
+# Bytes of a target that is worth remembering.
+_USUAL = 256
 
 _PREFIX = PREFIX.encode()
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE)
@@ -17,12 +21,14 @@ _UNSAFE = re.compile(rb"\.\.|[/\\]")
 
 
 class Routed(NamedTuple):
-    """`segment` is the route without its slash, decoded. `path` is what the plugin sees, with the query.
+    """`segment` is the route without its slash, decoded; `prefix` the path up to and with it. `path` is what the plugin
+    sees, with the query.
 
     `bare` says that not even a slash stood behind the route.
     """
 
     segment: str
+    prefix: str
     path: str
     bare: bool
 
@@ -52,6 +58,10 @@ def split(target: bytes) -> Routed:
     Raises BadRoute for a segment that, decoded once, holds `..` or a separator, and RouteNotFound for
     one that no plugin can have.
     """
+    return _split_usual(target) if len(target) <= _USUAL else _split(target)
+
+
+def _split(target: bytes) -> Routed:
     match = _SEGMENT.fullmatch(target[len(_PREFIX) :]) if is_proxied(target) else None
     if match is None:
         raise RouteNotFound("There is no plugin route here.")
@@ -66,4 +76,9 @@ def split(target: bytes) -> Routed:
     if not name:
         raise RouteNotFound("No plugin has this route.")
     path = rest.decode("iso-8859-1")
-    return Routed(name, path if path.startswith("/") else "/" + path, not path.startswith("/"))
+    prefix = f"{PREFIX}/{name}"
+    return Routed(name, prefix, path if path.startswith("/") else "/" + path, not path.startswith("/"))
+
+
+# Many targets are asked for again and again.
+_split_usual = lru_cache(maxsize=1024)(_split)

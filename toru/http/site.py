@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory
 
@@ -82,7 +82,6 @@ class Site(Factory):
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
         self.connections: set[Connection] = set()
-        self._busy: set[Connection] = set()
         self._waiting: list[Deferred[None]] = []
 
     def for_plugins(self) -> Site:
@@ -114,7 +113,7 @@ class Site(Factory):
     def lost(self, connection: Connection) -> None:
         """It has gone."""
         self.connections.discard(connection)
-        self.ended(connection)
+        self._tell_drained()
         if not self.connections and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -155,27 +154,18 @@ class Site(Factory):
         """
         self.stopping = True
         for connection in list(self.connections):
-            if connection.used and connection.between_requests:
+            if connection.used and connection.idle:
                 connection.close()
 
     def drained(self) -> Deferred[None]:
-        """Fires when no request is in progress, and after `begin_stop` when all answers have left."""
-        if not self._busy:
-            return succeed(None)
+        """Fires when no request is in progress, and all answers have left; asked after `begin_stop`."""
         waiter: Deferred[None] = Deferred()
         self._waiting.append(waiter)
+        self._tell_drained()
         return waiter
 
-    def began(self, connection: Connection) -> None:
-        """A request is coming in on this connection: its head is there."""
-        # Whoever keeps asking does not hold up the end.
-        if not self.stopping:
-            self._busy.add(connection)
-
-    def ended(self, connection: Connection) -> None:
-        """No request is in hand on this connection, and what was answered has left it where it is closed."""
-        self._busy.discard(connection)
-        if not self._busy:
+    def _tell_drained(self) -> None:
+        if self._waiting and not any(connection.holds_up for connection in self.connections):
             waiting, self._waiting = self._waiting, []
             for waiter in waiting:
                 waiter.callback(None)
@@ -208,7 +198,7 @@ def make_site(
         dashboard=dashboard,
         metrics=metrics,
     )
-    proxy = Proxy(plugins, trusted_proxies, max_body_bytes)
+    proxy = Proxy(plugins)
     return Site(face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit)
 
 
@@ -244,6 +234,6 @@ def _is_lost(exchange: Exchange, error: ToruError) -> bool:
         # All pages that there are, are open to all.
         isinstance(error, (NotFound, Unauthenticated))
         and head.method in ("GET", "HEAD")
-        and b"text/html" in b",".join(head.all(b"accept"))
+        and b"text/html" in b",".join(head.fields.all(b"accept"))
         and not head.target.startswith(b"/api/")
     )

@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from twisted.internet.interfaces import IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
@@ -17,7 +17,8 @@ from zope.interface import implementer
 
 from toru.errors import BadRequest, RequestTimeout, ToruError
 from toru.http.server.exchange import Exchange
-from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Fields, Head, too_large
+from toru.http.server.fields import Fields, Lines
+from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -46,11 +47,13 @@ class Connection(Protocol):
         self.site = site
         self.address = ""
         self.scheme = "http"
-        # A request came on it before; what was written waits in memory for its client.
-        self.used = self.choked = False
+        # A request came on it before; what was written waits in memory for its client; a request is in hand, or its answer
+        # has not left, that the end of the core waits for.
+        self.used = self.choked = self.holds_up = False
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._url = b""
-        self._fields: Fields = []
+        self._lines: Lines = []
+        self._fields = Fields([])
         self._exchanges: deque[Exchange] = deque()
         self._arriving: Exchange | None = None
         # Bytes since the last head was whole, or since a body's last piece.
@@ -64,13 +67,9 @@ class Connection(Protocol):
         self._since, self._patience = site.ticks, IDLE_SECONDS
 
     @property
-    def busy(self) -> bool:
-        """Whether a request is in hand, or its answer on its way."""
-        return bool(self._exchanges) or self._closing
-
-    @property
-    def between_requests(self) -> bool:
-        return not self.busy and not self._in_head
+    def idle(self) -> bool:
+        """Whether nothing of a request has come since the last was answered."""
+        return not self._exchanges and not self._closing and not self._in_head
 
     def connectionMade(self) -> None:
         self.address = getattr(self.transport.getPeer(), "host", "") or ""
@@ -114,23 +113,30 @@ class Connection(Protocol):
     def on_message_begin(self) -> None:
         self._in_head = True
         self._url = b""
-        self._fields = []
+        self._lines = []
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Those behind a chunked body are no part of the head: they are dropped.
-        if self._in_head and len(self._fields) <= MAX_FIELDS:
-            self._fields.append((name.lower(), value.rstrip(b" \t")))
+        if self._in_head and len(self._lines) <= MAX_FIELDS:
+            self._lines.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
         assert parser is not None
         self._in_head = False
         self._unseen = 0
-        head = Head(parser.get_method(), self._url, parser.get_http_version(), self._fields)
-        head.upgrades = parser.should_upgrade()
+        if self._lines != self._fields.lines:
+            self._fields = Fields(self._lines)
+        head = Head(
+            parser.get_method(),
+            self._url,
+            parser.get_http_version(),
+            self._fields,
+            upgrades=parser.should_upgrade(),
+        )
         exchange = self._arriving = Exchange(self, head, closes=not parser.should_keep_alive())
         self._wait(BODY_SECONDS)
         self._exchanges.append(exchange)
@@ -156,7 +162,7 @@ class Connection(Protocol):
         self._parser = None
         exchange = self._arriving
         if exchange is None:
-            exchange = Exchange(self, Head(b"GET", b"/", "1.1", []), closes=True)
+            exchange = Exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
             exchange.arrived = True
             self._exchanges.append(exchange)
         self._arriving = None
@@ -169,25 +175,22 @@ class Connection(Protocol):
         """Let the first request that waits be handled, and the next where that is over at once."""
         if self._turning:
             return
-        self._turning = True
-        try:
-            while self._exchanges and not self._exchanges[0].handled:
-                exchange = self._exchanges[0]
-                if not self.used:
-                    self.used = True
-                self.site.began(self)
-                exchange.handle()
-                if not self._feeding:
-                    exchange.settle()
-        finally:
-            self._turning = False
+        self._turning = self.used = True
+        while self._exchanges and not self._exchanges[0].handled:
+            exchange = self._exchanges[0]
+            # Whoever keeps asking does not hold up the end.
+            self.holds_up = not self.site.stopping
+            exchange.handle()
+            if not self._feeding:
+                exchange.settle()
+        self._turning = False
 
     def done(self, exchange: Exchange) -> None:
         """The answer to the request in hand is written as a whole."""
         if self._closing or self._lost:
             return
         self._exchanges.popleft()
-        if exchange.closes or not exchange.arrived:
+        if exchange.closes or not exchange.arrived or self.site.stopping:
             self.close(linger=not exchange.arrived and not exchange.head.expects)
             return
         if self._held & UPGRADE and not self._exchanges and not self._feeding:
@@ -195,9 +198,10 @@ class Connection(Protocol):
         elif self._exchanges:
             self._turn()
         if not self._exchanges and not self._closing:
-            self._wait(HEAD_SECONDS if self._in_head else IDLE_SECONDS)
-            self.release(BEHIND)
-            self.site.ended(self)
+            self._since, self._patience = self.site.ticks, HEAD_SECONDS if self._in_head else IDLE_SECONDS
+            self.holds_up = False
+            if self._held:
+                self.release(BEHIND)
 
     def _go_on(self) -> None:
         """Nobody took the upgrade, so that what came behind it is the next request."""
@@ -256,6 +260,9 @@ class Connection(Protocol):
                 self.transport.resumeProducing()
             self._held = 0
             self._wait(LINGER_SECONDS)
+            # It is told at once that nothing more comes; TLS knows no such half.
+            if IHalfCloseableDescriptor.providedBy(self.transport):
+                self.transport.loseWriteConnection()
         else:
             self._patience = _NEVER
             self.transport.loseConnection()
@@ -267,6 +274,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
+        self.holds_up = False
         self._parser = None
         exchanges, self._exchanges = self._exchanges, deque()
         for exchange in exchanges:

@@ -13,11 +13,14 @@ from toru.http.front import Front, seen_from_outside
 from toru.http.messages import Outgoing
 from toru.http.problems import unexpected
 from toru.http.server.head import Head
-from toru.http.server.rendering import BODILESS, CONTINUE, LAST_CHUNK, chunk, render
+from toru.http.server.rendering import BODILESS, CONTINUE, LAST_CHUNK, as_lines, chunk, start
 from toru.model import Principal
 
 if TYPE_CHECKING:
     from toru.http.server.connection import Connection
+
+
+_CLOSE = b"connection: close\r\n\r\n"
 
 
 class Taker(Protocol):
@@ -79,13 +82,13 @@ class Exchange:
     @property
     def front(self) -> Front:
         """How it came in, also through proxies that are trusted."""
-        return seen_from_outside(self.seen, self.head.fields, self.connection.site.trusted_proxies)
+        return seen_from_outside(self.seen, self.head.fields.lines, self.connection.site.trusted_proxies)
 
     @property
     def seen(self) -> Front:
         """How it came in, as the connection itself says."""
         connection, head = self.connection, self.head
-        host = head.authority if head.authority is not None else head.values.get(b"host", b"")
+        host = head.authority if head.authority is not None else head.fields.first(b"host") or b""
         return Front(connection.address, connection.scheme, host.decode("iso-8859-1"))
 
     # -- the request
@@ -93,23 +96,21 @@ class Exchange:
     def handle(self) -> None:
         """Its turn has come: let somebody take it, and hand over what is there of it."""
         self.handled = True
-        if self._refusal is None:
-            self.attempt(self._take)
-        if self.over or self.taker is None:
-            self._parts.clear()
-            return
+        try:
+            if self._refusal is None:
+                self.head.check()
+                self.taker = self.connection.site.take(self)
+        except ToruError as error:
+            self.refuse(error)
+        except Exception:
+            self._refuse(unexpected(Failure()))
         parts, self._parts = self._parts, []
         for part in parts:
-            self.taker.part(part)
+            self.part(part)
         if self.arrived:
-            if not self.over:
-                self.attempt(self.taker.end)
-        elif self.head.expects and not parts and not self.begun and self._refusal is None:
+            self.whole()
+        elif self.head.expects and not parts and self._refusal is None and not self.begun:
             self.connection.write(CONTINUE)
-
-    def _take(self) -> None:
-        self.head.check()
-        self.taker = self.connection.site.take(self)
 
     def attempt(self, step: Callable[..., None], *arguments: object) -> None:
         """Do what a fault of ours may happen in: it costs this request, and nobody else anything."""
@@ -181,18 +182,26 @@ class Exchange:
 
     def answer(self, outgoing: Outgoing) -> None:
         """Give the whole answer."""
-        status, headers, body = outgoing.status, outgoing.headers, outgoing.body
-        framing = b""
-        if self.head.method == "HEAD":
-            if body:
-                framing, body = b"content-length: %d\r\n" % len(body), b""
-        elif status not in BODILESS:
+        self.answer_lines(outgoing.status, as_lines(outgoing.headers), outgoing.body)
+
+    def answer_lines(self, status: int, lines: bytes, body: bytes) -> None:
+        """Give the whole answer, with headers that are lines already: without `content-length`, but for an answer to
+        HEAD whose length is not that of the `body`, or that has none to tell.
+        """
+        if status in BODILESS:
+            framing = body = b""
+        elif self.head.method == "HEAD":
+            framing, body = b"content-length: %d\r\n" % len(body) if body else b"", b""
+        else:
             framing = b"content-length: %d\r\n" % len(body)
-        self._set_closing()
         connection = self.connection
-        head = render(status, connection.site.second, headers, framing, close=self.closes)
+        if self._refusal is not None and not self.arrived:
+            # A body that is still to come, and that nobody will read, ends the connection.
+            self.closes = True
         self.begun = True
-        connection.write(head + body if body else head)
+        connection.write(
+            b"%s%s%s%s%s" % (start(status, connection.site.second), lines, framing, self._last_line(), body)
+        )
         self.finished()
 
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None = None) -> None:
@@ -205,11 +214,9 @@ class Exchange:
                 self._chunked, framing = True, b"transfer-encoding: chunked\r\n"
             else:
                 self.closes = True
-        self._set_closing()
         self.begun = True
-        self.connection.write(
-            render(status, self.connection.site.second, headers, framing, close=self.closes)
-        )
+        head = start(status, self.connection.site.second)
+        self.connection.write(b"%s%s%s%s" % (head, as_lines(headers), framing, self._last_line()))
 
     def write(self, data: bytes) -> None:
         """A piece of the body; nothing where the client has gone."""
@@ -242,7 +249,7 @@ class Exchange:
             self.producer = None
             self.connection.close()
 
-    def _set_closing(self) -> None:
-        # A body that is still to come, and that nobody will read, ends the connection.
-        if self.connection.site.stopping or (self._refusal is not None and not self.arrived):
+    def _last_line(self) -> bytes:
+        if self.connection.site.stopping:
             self.closes = True
+        return _CLOSE if self.closes else b"\r\n"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from toru.errors import BadRequest, ExpectationFailed, HeadTooLarge, ToruError, VersionNotSupported
 from toru.http.routes import origin_form
+from toru.http.server.fields import Fields
 
 # Bytes of a request's head, and of what stands beside the data of a chunked body.
 MAX_HEAD_BYTES = 64 * 1024
@@ -15,81 +17,101 @@ _FIELD_BYTES = 4
 # RFC 3986, 3.2.2: a name, an address or one in brackets, and a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?", re.ASCII)
 
-Fields = list[tuple[bytes, bytes]]
-
 
 class Head:
     """What stands before a body.
 
     `target` is path and query as they were sent, starting with `/`; `authority` the host where the target named one.
-    `fields` are in the order of arrival, with lower-case names, and `values` has the last of each name. `length` is
-    that of the body: 0 where there is none, None where it is only known at its end.
+    `length` is that of the body: 0 where there is none, None where it is only known at its end. `upgrades`: it asks
+    for another protocol, and what follows may be of that.
     """
 
-    __slots__ = ("authority", "fields", "length", "method", "target", "upgrades", "values", "version")
+    __slots__ = ("authority", "fields", "length", "method", "target", "upgrades", "version")
 
-    def __init__(self, method: bytes, target: bytes, version: str, fields: Fields) -> None:
+    def __init__(
+        self, method: bytes, target: bytes, version: str, fields: Fields, *, upgrades: bool = False
+    ) -> None:
         self.method = method.decode("ascii")
         self.target = target
         self.version = version
         self.fields = fields
-        self.values = dict(fields)
+        self.upgrades = upgrades
         self.authority: bytes | None = None
         self.length: int | None = 0
-        # It asks for another protocol, and what follows may be of that.
-        self.upgrades = False
-
-    def all(self, name: bytes) -> list[bytes]:
-        """The values of all fields of that name."""
-        if name not in self.values:
-            return []
-        return [value for each, value in self.fields if each == name]
 
     @property
     def expects(self) -> bool:
         """Whether its client waits for a word before it sends the body (RFC 9110, 10.1.1)."""
-        return b"expect" in self.values and self.version == "1.1" and self.length != 0
+        return self.length != 0 and b"expect" in self.fields and self.version == "1.1"
 
     def check(self) -> None:
-        """Settle what follows from the fields.
+        """Settle what follows from target and fields.
 
-        Raises BadRequest, HeadTooLarge, ExpectationFailed or VersionNotSupported: nothing behind this head can be relied on.
+        Raises BadRequest, HeadTooLarge, ExpectationFailed or VersionNotSupported: nothing behind this head can be
+        relied on.
         """
-        values = self.values
-        if self.version not in ("1.1", "1.0"):
-            raise VersionNotSupported("This server speaks HTTP/1.1.")
-        if (
-            len(self.fields) > MAX_FIELDS
-            or len(self.target) + sum(len(name) + len(value) + _FIELD_BYTES for name, value in self.fields)
-            > MAX_HEAD_BYTES
-        ):
-            raise too_large()
-        self._check_host()
-        if b"transfer-encoding" in values:
-            # RFC 9112, 6.1: another coding is not understood here, and with HTTP/1.0 nobody can tell what it means.
-            if self.version == "1.0" or [one.lower() for one in self.all(b"transfer-encoding")] != [
-                b"chunked"
-            ]:
-                raise BadRequest("The only transfer coding understood here is chunked, in HTTP/1.1.")
-            self.length = None
-        elif b"content-length" in values:
-            self.length = int(values[b"content-length"])
+        told = self.fields.once(_read)
+        if self.version != "1.1":
+            self._check_older(told)
+        elif told.fault is not None:
+            raise told.fault
+        self.length = told.length
         if self.upgrades and self.length != 0:
             # RFC 9110, 7.8: the body would come before the new protocol, and parsers do not agree on that.
             raise BadRequest("A request that asks for another protocol has no body here.")
-        if b"expect" in values and values[b"expect"].lower() != b"100-continue":
-            raise ExpectationFailed("The only expectation understood here is 100-continue.")
+        if len(self.target) + told.size > MAX_HEAD_BYTES:
+            raise too_large()
         if b"#" in self.target:
             raise BadRequest("A request target has no fragment.")
-        self.target, self.authority = origin_form(self.target)
+        if not self.target.startswith(b"/"):
+            self.target, self.authority = origin_form(self.target)
 
-    def _check_host(self) -> None:
-        # RFC 9112, 3.2.
-        hosts = self.all(b"host")
-        if len(hosts) > 1 or (not hosts and self.version == "1.1"):
-            raise BadRequest("A request of HTTP/1.1 has one Host header.")
-        if hosts and not _HOST.fullmatch(hosts[0]):
-            raise BadRequest("The Host header names no host.")
+    def _check_older(self, told: _Told) -> None:
+        if self.version != "1.0":
+            raise VersionNotSupported("This server speaks HTTP/1.1.")
+        # RFC 9112, 6.1: nobody can tell what it means there.
+        if b"transfer-encoding" in self.fields:
+            raise BadRequest("HTTP/1.0 has no transfer codings.")
+        # RFC 9112, 3.2: it need not say which host it means.
+        if told.fault is not None and b"host" in self.fields:
+            raise told.fault
+
+
+class _Told(NamedTuple):
+    """What fields say of their request: the length of its body, their own in bytes, and what is wrong with them."""
+
+    length: int | None
+    size: int
+    fault: ToruError | None
+
+
+def _read(fields: Fields) -> _Told:
+    length: int | None = 0
+    if b"transfer-encoding" in fields:
+        length = None
+    elif b"content-length" in fields:
+        length = int(fields.all(b"content-length")[0])
+    size = sum(len(name) + len(value) + _FIELD_BYTES for name, value in fields.lines)
+    return _Told(length, size, _fault(fields))
+
+
+def _fault(fields: Fields) -> ToruError | None:
+    if len(fields.lines) > MAX_FIELDS:
+        return too_large()
+    # RFC 9112, 3.2.
+    hosts = fields.all(b"host")
+    if len(hosts) != 1:
+        return BadRequest("A request of HTTP/1.1 has one Host header.")
+    if not _HOST.fullmatch(hosts[0]):
+        return BadRequest("The Host header names no host.")
+    # RFC 9112, 6.1: another coding is not understood here.
+    if b"transfer-encoding" in fields and [each.lower() for each in fields.all(b"transfer-encoding")] != [
+        b"chunked"
+    ]:
+        return BadRequest("The only transfer coding understood here is chunked.")
+    if b"expect" in fields and [each.lower() for each in fields.all(b"expect")] != [b"100-continue"]:
+        return ExpectationFailed("The only expectation understood here is 100-continue.")
+    return None
 
 
 def too_large() -> ToruError:

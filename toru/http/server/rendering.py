@@ -26,13 +26,9 @@ def start(status: int, second: int) -> bytes:
     return b"%sserver: %s\r\ndate: %s\r\n" % (status_line(status), SERVER, datetimeToString(second))
 
 
-def render(
-    status: int, second: int, headers: Iterable[tuple[bytes, bytes]], framing: bytes, *, close: bool
-) -> bytes:
-    """The whole head. `framing`: the line, with its end, that says where the body ends; empty where none does."""
-    lines = b"".join([b"%s: %s\r\n" % field for field in headers])
-    last = b"connection: close\r\n\r\n" if close else b"\r\n"
-    return b"%s%s%s%s" % (start(status, second), lines, framing, last)
+def as_lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The headers, each with the end of its line."""
+    return b"".join([b"%s: %s\r\n" % field for field in headers])
 
 
 def chunk(data: bytes) -> bytes:
