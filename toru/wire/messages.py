@@ -59,8 +59,24 @@ class HttpRequest(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Bytes, about, that it holds in memory while it waits."""
-        texts = len(self.path) + sum(len(name) + len(value) for name, value in self.headers.items())
+        texts = len(self.path) + len("".join(self.headers)) + len("".join(self.headers.values()))
         return texts + len(self.body or b"")
+
+
+class StreamRequest(Struct, frozen=True):
+    """As `HttpRequest`, its body in parts that follow."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+class WebSocketRequest(Struct, frozen=True):
+    """Somebody opens a WebSocket. `path` and `headers` as in `HttpRequest`; `subprotocols` are those offered."""
+
+    path: str
+    headers: dict[str, str]
+    subprotocols: list[str]
 
 
 class Answer(Struct, frozen=True):

@@ -35,7 +35,8 @@ _LEVELS = frozenset[str](get_args(LogLevel))
 
 
 _encode = json.Encoder().encode
-_answers = json.Decoder(payloads.Answer)
+answers = json.Decoder(payloads.Answer)
+ANSWERED = "the payload of an `http` message"
 _errors = json.Decoder(payloads.Error)
 _lifecycles = json.Decoder(payloads.Lifecycle)
 _logs = json.Decoder(payloads.Log)
@@ -93,30 +94,42 @@ class JsonLines:
 
     def decode(self, frame: bytes) -> Message:
         envelope = read_envelope(frame)
-        reader = _READERS.get(envelope.type)
-        return Unknown(excerpt(envelope.type)) if reader is None else reader(envelope)
+        return _read_http(envelope) if envelope.type == "http" else read_other(envelope)
 
     def _now(self) -> str:
         return rfc3339(self._wall_clock())
 
 
+def read_other(envelope: Envelope) -> Message:
+    """What is no answer of type `http`. Raises ProtocolError."""
+    reader = _READERS.get(envelope.type)
+    return Unknown(excerpt(envelope.type)) if reader is None else reader(envelope)
+
+
+def asked(envelope: Envelope) -> str:
+    """The request that a message answers. Raises ProtocolError where it names none."""
+    if envelope.request_id is None:
+        raise ProtocolError(f"a message of type `{envelope.type}` has no `request_id`")
+    return envelope.request_id
+
+
 def _read_http(envelope: Envelope) -> Message:
-    request_id = _asked(envelope)
-    answer = read(_answers, envelope.payload, "the payload of an `http` message")
+    request_id = asked(envelope)
+    answer = read(answers, envelope.payload, ANSWERED)
     if answer.stream:
         raise ProtocolError("an `http` message has `stream: true`, and the plugin may not stream")
     return make_answer(request_id, answer.status, answer.headers, answer.body, answer.body_encoding)
 
 
 def _read_error(envelope: Envelope) -> Message:
-    request_id = _asked(envelope)
+    request_id = asked(envelope)
     error = read(_errors, envelope.payload, "the payload of an `error` message")
     return Refusal(request_id, error.message, error.code)
 
 
 def _read_lifecycle(envelope: Envelope) -> Message:
     action = read(_lifecycles, envelope.payload, "the payload of a `lifecycle` message").action
-    return Pong(_asked(envelope)) if action == "pong" else Unknown(excerpt(f"lifecycle {action}"))
+    return Pong(asked(envelope)) if action == "pong" else Unknown(excerpt(f"lifecycle {action}"))
 
 
 def _read_log(envelope: Envelope) -> Message:
@@ -126,15 +139,7 @@ def _read_log(envelope: Envelope) -> Message:
     return Log(level, line.message, line.fields)
 
 
-def _asked(envelope: Envelope) -> str:
-    """The request that a message answers."""
-    if envelope.request_id is None:
-        raise ProtocolError(f"a message of type `{envelope.type}` has no `request_id`")
-    return envelope.request_id
-
-
 _READERS: dict[str, Callable[[Envelope], Message]] = {
-    "http": _read_http,
     "error": _read_error,
     "lifecycle": _read_lifecycle,
     "log": _read_log,
