@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, cast, get_args
 
-from msgspec import json
+from msgspec import DecodeError, Struct, json
 
 from toru.errors import ProtocolError
 from toru.wire import payloads
@@ -34,10 +34,16 @@ from toru.wire.messages import (
 _LEVELS = frozenset[str](get_args(LogLevel))
 
 
+class _UsualAnswer(Struct, tag_field="type", tag="http"):
+    request_id: str
+    payload: payloads.Answer
+
+
 _encode = json.Encoder().encode
 answers = json.Decoder(payloads.Answer)
 ANSWERED = "the payload of an `http` message"
 _errors = json.Decoder(payloads.Error)
+_usual = json.Decoder(_UsualAnswer)
 _lifecycles = json.Decoder(payloads.Lifecycle)
 _logs = json.Decoder(payloads.Log)
 
@@ -85,6 +91,11 @@ class JsonLines:
 
     def request(self, request_id: str, request: HttpRequest) -> bytes:
         now = self._now()
+        if request.body is None:
+            payload = payloads.Request(request.method, request.path, request.headers, None, "utf-8")
+            message = _encode(Outgoing("http", now, payload, request_id))
+            if len(message) <= self._max_message_bytes:
+                return message + b"\n"
 
         def encode(body: str | None, body_encoding: BodyEncoding) -> bytes:
             payload = payloads.Request(request.method, request.path, request.headers, body, body_encoding)
@@ -93,8 +104,13 @@ class JsonLines:
         return encode_within(self._max_message_bytes, request.body, encode) + b"\n"
 
     def decode(self, frame: bytes) -> Message:
-        envelope = read_envelope(frame)
-        return _read_http(envelope) if envelope.type == "http" else read_other(envelope)
+        # Nearly all messages are answers, and read in one go; what is none is looked at closely.
+        try:
+            usual = _usual.decode(frame)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            envelope = read_envelope(frame)
+            return _read_http(envelope) if envelope.type == "http" else read_other(envelope)
+        return _made(usual.request_id, usual.payload)
 
     def _now(self) -> str:
         return rfc3339(self._wall_clock())
@@ -115,7 +131,10 @@ def asked(envelope: Envelope) -> str:
 
 def _read_http(envelope: Envelope) -> Message:
     request_id = asked(envelope)
-    answer = read(answers, envelope.payload, ANSWERED)
+    return _made(request_id, read(answers, envelope.payload, ANSWERED))
+
+
+def _made(request_id: str, answer: payloads.Answer) -> Message:
     if answer.stream:
         raise ProtocolError("an `http` message has `stream: true`, and the plugin may not stream")
     return make_answer(request_id, answer.status, answer.headers, answer.body, answer.body_encoding)
