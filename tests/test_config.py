@@ -70,6 +70,8 @@ def test_defaults(tmp_path: Path) -> None:
         logs=tmp_path / "data" / "logs",
         database=f"sqlite:///{tmp_path}/data/toru.db",
         request_timeout=30.0,
+        stream_idle_timeout=300.0,
+        max_streams=1000,
         max_body_bytes=8 * 1024 * 1024,
         max_message_bytes=16 * 1024 * 1024,
         trusted_proxies=(),
@@ -114,6 +116,8 @@ def test_every_variable(tmp_path: Path) -> None:
             "TORU_DATA": "/d/../e",
             "TORU_LOGS": "l",
             "TORU_REQUEST_TIMEOUT": "2.5",
+            "TORU_STREAM_IDLE_TIMEOUT": "60",
+            "TORU_MAX_STREAMS": "12",
             "TORU_MAX_BODY_BYTES": "3000",
             "TORU_MAX_MESSAGE_BYTES": "70000",
             "TORU_TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 ::1",
@@ -123,6 +127,7 @@ def test_every_variable(tmp_path: Path) -> None:
     assert config.listen == ("tcp:1:interface=127.0.0.1", "unix:/x")
     assert (config.plugins, config.data, config.logs) == (tmp_path / "p", Path("/e"), tmp_path / "l")
     assert (config.request_timeout, config.max_body_bytes, config.max_message_bytes) == (2.5, 3000, 70000)
+    assert (config.stream_idle_timeout, config.max_streams) == (60.0, 12)
     assert config.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
 
 
@@ -160,6 +165,7 @@ def test_whole_file(tmp_path: Path) -> None:
         [plugin.hello]
         env = { GREETING = "hi", empty = "" }
         request_timeout = 1.5
+        stream_idle_timeout = 20
         concurrency = 2
         protocol = "1"
         memory_max = "256M"
@@ -193,6 +199,7 @@ def test_whole_file(tmp_path: Path) -> None:
         "hello": PluginSettings(
             env={"GREETING": "hi", "empty": ""},
             request_timeout=1.5,
+            stream_idle_timeout=20.0,
             concurrency=2,
             protocol="1",
             memory_max=256 * 1024 * 1024,
@@ -265,6 +272,7 @@ def test_refused_numbers(tmp_path: Path, key: str, value: str) -> None:
     [
         ("env", "{ A = 1 }"),
         ("request_timeout", "0"),
+        ("stream_idle_timeout", "0"),
         ("concurrency", "1.5"),
         ("protocol", "2"),
         ("protocol", "'3'"),

@@ -68,11 +68,12 @@ class Supervision(Struct, frozen=True, kw_only=True):
 class PluginSettings(Struct, frozen=True, kw_only=True):
     """What the operator set for one plugin; None where the plugin or the default has the choice.
 
-    `request_timeout` is in seconds, `memory_max` in bytes.
+    `request_timeout` and `stream_idle_timeout` are in seconds, `memory_max` in bytes.
     """
 
     env: Mapping[str, str] = {}
     request_timeout: Seconds | None = None
+    stream_idle_timeout: Seconds | None = None
     concurrency: Count | None = None
     protocol: Protocol | None = None
     memory_max: Count | None = None
@@ -106,6 +107,8 @@ class Config(Struct, frozen=True, kw_only=True):
     logs: Path
     database: str
     request_timeout: float
+    stream_idle_timeout: float
+    max_streams: int
     max_body_bytes: int
     max_message_bytes: int
     trusted_proxies: tuple[Network, ...]
@@ -124,10 +127,20 @@ class Config(Struct, frozen=True, kw_only=True):
 _FOLDERS = ("plugins", "data", "logs")
 _SQLITE = "sqlite:///"
 _FLAGS = ("listen", *_FOLDERS, "database")
-_VARIABLES = (*_FLAGS, "request_timeout", "max_body_bytes", "max_message_bytes", "trusted_proxies")
+_VARIABLES = (
+    *_FLAGS,
+    "request_timeout",
+    "stream_idle_timeout",
+    "max_streams",
+    "max_body_bytes",
+    "max_message_bytes",
+    "trusted_proxies",
+)
 _DEFAULTS: Mapping[str, Any] = {
     "listen": (DEFAULT_LISTEN,),
     "request_timeout": 30.0,
+    "stream_idle_timeout": 300.0,
+    "max_streams": 1000,
     "max_body_bytes": 8 * MIB,
     "max_message_bytes": 16 * MIB,
     "trusted_proxies": (),
@@ -139,6 +152,8 @@ _TOP: Mapping[str, Any] = {
     **dict.fromkeys(_FOLDERS, Text),
     "database": Annotated[str, Meta(pattern=rf"\A{_SQLITE}[^\x00-\x1f\x7f]+\Z")],
     "request_timeout": Seconds,
+    "stream_idle_timeout": Seconds,
+    "max_streams": Count,
     "max_body_bytes": MessageBytes,
     "max_message_bytes": MessageBytes,
     "trusted_proxies": tuple[str, ...],
@@ -171,6 +186,8 @@ _ALLOWED: Mapping[str, str] = {
     "max_starting": _A_COUNT,
     "env": "a table of strings",
     "request_timeout": _A_DURATION,
+    "stream_idle_timeout": _A_DURATION,
+    "max_streams": _A_COUNT,
     "concurrency": _A_COUNT,
     "protocol": 'the string "1" or "2"',
     "memory_max": 'a whole number of bytes above 0, or a string such as "256M" (K, M or G)',

@@ -54,6 +54,7 @@ from toru.supervise.host import Host
 from toru.supervise.logtail import LogTail
 from toru.supervise.registry import Decision
 from toru.supervise.spawn import Spawner, raise_open_files
+from toru.supervise.streampool import Room
 from toru.supervise.supervisor import Parts, Supervisor
 from toru.supervise.usage import UsageHistory, UsageSampler
 from toru.supervise.watch import FolderWatch
@@ -222,7 +223,9 @@ class Toru(Service):
             starting=DeferredSemaphore(config.supervision.max_starting),
             supervision=config.supervision,
             request_timeout=config.request_timeout,
+            stream_idle_timeout=config.stream_idle_timeout,
             max_message_bytes=config.max_message_bytes,
+            streams=Room(config.max_streams),
             run=config.run,
             instance_id=identity,
             api_url=lambda: self._api_url,

@@ -22,7 +22,14 @@ from toru.access.passwords import Hasher, Passwords
 from toru.access.secret import PluginTokens, digest
 from toru.errors import PluginNotFound, RouteNotFound
 from toru.histogram import BOUNDS
-from toru.http._interfaces import Plugins, Waiter
+from toru.http._interfaces import (
+    Plugins,
+    PluginStream,
+    PluginWebSocket,
+    StreamClient,
+    Waiter,
+    WebSocketClient,
+)
 from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard
 from toru.http.site import Site
@@ -38,7 +45,7 @@ from toru.model import (
     Traffic,
 )
 from toru.store.accounttable import Key, Keys
-from toru.wire.messages import Answer, HttpRequest
+from toru.wire.messages import Answer, HttpRequest, StreamRequest, WebSocketRequest
 
 TIMEOUT = 10.0
 

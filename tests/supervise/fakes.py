@@ -26,6 +26,7 @@ from toru.supervise.channels import Owner
 from toru.supervise.host import Host
 from toru.supervise.plugin import Office, Plugin
 from toru.supervise.registry import Found, Stamp
+from toru.supervise.streampool import Room
 from toru.wire.messages import HttpRequest, Init, Message
 
 INIT = Init("demo", "instance", "/run/demo.sock", "/run/demo.log", "http://127.0.0.1:1", "toru_plugin_x")
@@ -347,6 +348,7 @@ class Stage:
         self.events: list[Event] = []
         self.gave_up: list[Plugin] = []
         self.framed: list[str] = []
+        self.room = Room(1000)
         self.starting = DeferredSemaphore(max_starting)
         self.supervision = supervision or Supervision()
         host = Host(
@@ -357,7 +359,9 @@ class Stage:
             starting=self.starting,
             supervision=self.supervision,
             request_timeout=30.0,
+            stream_idle_timeout=300.0,
             max_message_bytes=2**20,
+            streams=self.room,
             run=run,
             instance_id="instance",
             api_url=lambda: "http://127.0.0.1:1",

@@ -7,8 +7,10 @@ from twisted.internet.task import Clock
 
 from toru.supervise.channels import Channel, Owner
 from toru.supervise.link import Link
+from toru.supervise.streampool import Room, Streams
 from toru.supervise.traffic import TrafficCounter
 from toru.wire.messages import Answer, HttpRequest, Log
+from toru.wire.streams import StreamLines
 
 from .fakes import REQUEST, FakeChannel, results
 
@@ -26,6 +28,16 @@ class Bench:
         self.tries: list[float] = []
         self.logs: list[tuple[Log, Deferred[None]]] = []
         self.link = Link("demo", self.clock, self.traffic, request_timeout=TIMEOUT, heard_log=self.heard_log)
+        self.streams = Streams(
+            "demo",
+            self.clock,
+            self.traffic,
+            Room(1000),
+            StreamLines(2**20),
+            self.link,
+            request_timeout=TIMEOUT,
+            idle_timeout=300.0,
+        )
         if opened:
             self.link.open(self.connect, concurrency)
 

@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 from twisted.internet.task import Clock
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
-from toru.supervise.channels import _PAUSE_SECONDS, _UNASKED_AT_ONCE, _UNASKED_BYTES, Multiplexed
+from toru.supervise.channels import PAUSE_SECONDS, UNASKED_AT_ONCE, UNASKED_BYTES, Multiplexed
 from toru.wire.messages import Answer, HttpRequest, Log, Pong, Unknown
 from toru.wire.protocol2 import JsonLines
 
@@ -179,15 +179,15 @@ class TestFlood:
         bench = Bench()
         bench.owner.waits_for = lambda message: False
         for _ in range(10):
-            bench.wire.hear(UNASKED * _UNASKED_AT_ONCE)
+            bench.wire.hear(UNASKED * UNASKED_AT_ONCE)
         assert "pause" not in bench.wire.calls
 
     def test_a_flood_is_read_on_after_a_pause(self) -> None:
         bench = Bench()
         bench.owner.waits_for = lambda message: False
-        bench.wire.hear(UNASKED * (_UNASKED_AT_ONCE + 1))
+        bench.wire.hear(UNASKED * (UNASKED_AT_ONCE + 1))
         assert bench.wire.calls == ["register push", "pause"]
-        bench.clock.advance(_PAUSE_SECONDS - 0.001)
+        bench.clock.advance(PAUSE_SECONDS - 0.001)
         assert bench.wire.calls[-1] == "pause"
         bench.clock.advance(0.001)
         assert bench.wire.calls == ["register push", "pause", "resume"]
@@ -196,7 +196,7 @@ class TestFlood:
     def test_of_few_large_ones_it_counts_the_bytes(self) -> None:
         bench = Bench()
         bench.owner.waits_for = lambda message: False
-        large = json_line("log", level="info", message="x" * (_UNASKED_BYTES // 4))
+        large = json_line("log", level="info", message="x" * (UNASKED_BYTES // 4))
         bench.wire.hear(large * 3)
         assert "pause" not in bench.wire.calls
         bench.wire.hear(large * 4)
@@ -207,11 +207,11 @@ class TestFlood:
         bench.owner.choked = True
         bench.wire.hear(UNASKED)
         for _ in range(5):
-            bench.clock.advance(_PAUSE_SECONDS)
+            bench.clock.advance(PAUSE_SECONDS)
         assert bench.wire.calls == ["register push", "pause"]
         assert bench.timers == 1
         bench.owner.choked = False
-        bench.clock.advance(_PAUSE_SECONDS)
+        bench.clock.advance(PAUSE_SECONDS)
         assert bench.wire.calls[-1] == "resume"
         assert bench.timers == 0
 

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
-from toru.supervise.channels import _UNASKED_AT_ONCE, PerMessage
+from toru.supervise.channels import UNASKED_AT_ONCE, PerMessage
 from toru.supervise.dial import Dialler
 from toru.wire.messages import Answer, HttpRequest, Nonsense, Refusal
 from toru.wire.protocol1 import LengthPrefixed
@@ -181,14 +181,14 @@ class TestRequests:
     def test_other_things_before_the_answer(self) -> None:
         bench = Bench()
         wire = bench.ask()
-        wire.hear(prefixed("greeting") * _UNASKED_AT_ONCE, ANSWER)
+        wire.hear(prefixed("greeting") * UNASKED_AT_ONCE, ANSWER)
         wire.end()
         assert bench.owner.told == [("received", Answer("1", 200, [], b"hello"))]
 
     def test_a_plugin_that_keeps_saying_other_things(self) -> None:
         bench = Bench()
         wire = bench.ask()
-        for _ in range(_UNASKED_AT_ONCE + 1):
+        for _ in range(UNASKED_AT_ONCE + 1):
             wire.hear(prefixed("greeting"))
         assert wire.calls == ["abort"]
         wire.end()

@@ -21,7 +21,7 @@ class Bench(LinkBench):
         self.socket = folder / "demo.sock"
         self.socket.touch()
         self.found: list[str] = []
-        self.health = Health(self.clock, self.link, str(self.socket), self.found.append)
+        self.health = Health(self.clock, self.link, self.streams, str(self.socket), self.found.append)
         self.health.pings = pings
         self.health.start(INTERVAL)
 
@@ -182,6 +182,6 @@ class TestStopping:
         assert bench.timers == 0
 
     def test_before_it_began(self, bench: Bench) -> None:
-        health = Health(bench.clock, bench.link, str(bench.socket), bench.found.append)
+        health = Health(bench.clock, bench.link, bench.streams, str(bench.socket), bench.found.append)
         health.stop()
         assert bench.timers == 1

@@ -27,7 +27,7 @@ class TestCounts:
             counter.began()
         counter.answered(0.001)
         counter.failed()
-        counter.cancelled()
+        counter.over()
         assert counter.snapshot() == Traffic(4, 1, 1, Latency(1.0, 1.0))
 
 
@@ -66,5 +66,5 @@ class TestForMetrics:
             counter.began()
         counter.answered(0.5)
         counter.failed()
-        counter.cancelled()
+        counter.over()
         assert (counter.durations.count, counter.durations.seconds) == (1, 0.5)

@@ -25,11 +25,11 @@ from toru.wire.protocol2 import JsonLines
 
 # A plugin that says more than that in one read without having been asked, messages or bytes, is read on
 # only after a pause, so that a flood costs other plugins at most a tenth of the time.
-_UNASKED_AT_ONCE = 200
-_UNASKED_BYTES = 32 * 1024
-_PAUSE_SECONDS = 0.05
+UNASKED_AT_ONCE = 200
+UNASKED_BYTES = 32 * 1024
+PAUSE_SECONDS = 0.05
 # How often a connection is tried that the plugin's backlog has no room for.
-_AGAIN_SECONDS = 0.05
+AGAIN_SECONDS = 0.05
 
 
 class Owner(Interface):
@@ -79,7 +79,7 @@ class Channel(Interface):
 
 
 @implementer(IFileDescriptorReceiver)
-class _Connection(Protocol):
+class PluginConnection(Protocol):
     """A connection to a plugin."""
 
     transport: Connection
@@ -90,7 +90,7 @@ class _Connection(Protocol):
 
 
 @implementer(IPushProducer)
-class Multiplexed(_Connection):
+class Multiplexed(PluginConnection):
     """Protocol 2: one connection for many requests at once.
 
     It is its transport's producer so as to learn when the plugin stops reading: then nothing more is
@@ -150,13 +150,13 @@ class Multiplexed(_Connection):
         except ProtocolError as error:
             self._end(error)
             return
-        if unasked > _UNASKED_AT_ONCE or size > _UNASKED_BYTES or self.owner.choked:
+        if unasked > UNASKED_AT_ONCE or size > UNASKED_BYTES or self.owner.choked:
             self.transport.pauseProducing()
-            self._pause = self._clock.callLater(_PAUSE_SECONDS, self._read_on)
+            self._pause = self._clock.callLater(PAUSE_SECONDS, self._read_on)
 
     def _read_on(self) -> None:
         if self.owner.choked:
-            self._pause = self._clock.callLater(_PAUSE_SECONDS, self._read_on)
+            self._pause = self._clock.callLater(PAUSE_SECONDS, self._read_on)
         else:
             self._pause = None
             self.transport.resumeProducing()
@@ -222,7 +222,7 @@ class PerMessage:
         except BlockingIOError:
             # It is busy with as many as it lets wait: its backlog may be as short as one.
             self.answering = False
-            call.later = self._clock.callLater(_AGAIN_SECONDS, self._bring, call)
+            call.later = self._clock.callLater(AGAIN_SECONDS, self._bring, call)
         except OSError as error:
             self.answering = False
             call.done.errback(LinkLost(f"the plugin's socket takes no connection: {error.strerror}"))
@@ -266,7 +266,7 @@ class PerMessage:
             call.abort()
 
 
-class _Notice(_Connection):
+class _Notice(PluginConnection):
     """A connection that says one thing and is closed."""
 
     def __init__(self, frame: bytes) -> None:
@@ -277,7 +277,7 @@ class _Notice(_Connection):
         self.transport.loseConnection()
 
 
-class _Call(_Connection):
+class _Call(PluginConnection):
     """A connection that asks one thing. `done` fires once it is closed: what counts is open connections."""
 
     later: IDelayedCall | None = None
@@ -318,7 +318,7 @@ class _Call(_Connection):
                     self.transport.abortConnection()
                     return
                 self._others += 1
-                if self._others > _UNASKED_AT_ONCE:
+                if self._others > UNASKED_AT_ONCE:
                     raise ProtocolError("the plugin keeps saying other things instead of answering")
         except ProtocolError as error:
             self._heard = True

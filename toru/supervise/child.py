@@ -6,9 +6,10 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol as Interface
 
-from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, gatherResults
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.process import Process
@@ -29,10 +30,12 @@ from toru.supervise.link import Link
 from toru.supervise.output import Output
 from toru.supervise.probe import PROBE_SECONDS, Probe
 from toru.supervise.spawn import describe_end, rest_of
+from toru.supervise.streampool import Streams
 from toru.supervise.traffic import TrafficCounter
 from toru.wire.messages import Init, Log, rfc3339
 from toru.wire.protocol1 import LengthPrefixed
 from toru.wire.protocol2 import JsonLines
+from toru.wire.streams import StreamLines
 
 CONCURRENCY = {"1": 1, "2": 64}
 # How long a process is one of the few that may be starting at once; one that takes longer, or hangs, is not
@@ -40,7 +43,7 @@ CONCURRENCY = {"1": 1, "2": 64}
 _STARTER_SECONDS = 1.0
 # How often what is left of its session is looked for, and how long at most.
 _BURY_SECONDS, _BURY_TRIES = 0.01, 200
-# Something that left the session may hold the pipes for ever: they are closed that long after the end.
+# Something that left the session may hold pipes and connections for ever: they are closed that long after the end.
 _PIPES_SECONDS = 5.0
 
 
@@ -85,11 +88,22 @@ class Child(ProcessProtocol):
             request_timeout=recipe.settings.request_timeout or host.request_timeout,
             heard_log=self._heard_log,
         )
+        self.streams = Streams(
+            recipe.metadata.id,
+            host.clock,
+            traffic,
+            host.streams,
+            StreamLines(host.max_message_bytes),
+            self.link,
+            request_timeout=recipe.settings.request_timeout or host.request_timeout,
+            idle_timeout=recipe.settings.stream_idle_timeout or host.stream_idle_timeout,
+        )
         self._host = host
         self._listener = listener
         self._health = Health(
             host.clock,
             self.link,
+            self.streams,
             self.socket_path,
             unhealthy=self.fail,
         )
@@ -211,6 +225,13 @@ class Child(ProcessProtocol):
         concurrency = settings.concurrency or metadata.concurrency or CONCURRENCY[framing]
         self._health.pings = framing == "2" and "ping" in metadata.capabilities
         self.link.open(lambda owner: self._connect(framing, owner), concurrency, channel)
+        if framing == "2":
+            self.streams.open(
+                partial(self._host.dial, self.socket_path),
+                self._init,
+                requests="stream" in metadata.capabilities,
+                websockets="websocket" in metadata.capabilities,
+            )
         self.ready_at = self._host.clock.seconds()
         self._cancel("ready")
         self._health.start(self._host.supervision.health_interval)
@@ -289,6 +310,7 @@ class Child(ProcessProtocol):
             self._never_started()
             return
         self._quiesce()
+        self.streams.goodbye()
         grace = self._host.supervision.stop_grace
         if self.link.shutdown(grace):
             self._after("stop", grace, self._terminate)
@@ -297,7 +319,8 @@ class Child(ProcessProtocol):
 
     def retire(self) -> None:
         """Stop once whoever waits for it has been served: a newer process takes what comes from now on."""
-        self.link.drained().addCallback(lambda _: self.stop())
+        drained = gatherResults([self.link.drained(), self.streams.drained()])
+        drained.addCallback(lambda _: self.stop())
 
     def fail(self, why: str) -> None:
         """It is not well: end it without asking, and say why when it is gone."""
@@ -310,7 +333,9 @@ class Child(ProcessProtocol):
             self._never_started()
             return
         self._quiesce()
-        self.link.close(LinkLost(f"the plugin is being restarted: {why}"))
+        error = LinkLost(f"the plugin is being restarted: {why}")
+        self.link.close(error)
+        self.streams.close(error)
         self._listener.unhealthy(self, why)
         self._terminate()
 
@@ -340,6 +365,8 @@ class Child(ProcessProtocol):
         self._cancel("stop")
         self._leave_slot()
         self.link.close()
+        if self.streams.end():
+            self._after("streams", _PIPES_SECONDS, self.streams.close)
         remove_socket(self.socket_path)
         self._bury(session, _BURY_TRIES)
 
@@ -372,6 +399,7 @@ class Child(ProcessProtocol):
             self._host.tokens.revoke(self._token)
         self._leave_slot()
         self.link.close()
+        self.streams.end()
         code, name, ended = describe_end(self._end or Failure(ConnectionDone()))
         if self._end is None:
             detail = self._why or "it was not started"

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
 from toru.supervise.link import Link
+from toru.supervise.streampool import Streams
 
 MISSES_ALLOWED = 2
 
@@ -25,11 +26,13 @@ class Health:
         self,
         clock: IReactorTime,
         link: Link,
+        streams: Streams,
         socket_path: str,
         unhealthy: Callable[[str], None],
     ) -> None:
         self._clock = clock
         self._link = link
+        self._streams = streams
         self._socket_path = socket_path
         self.pings = False
         self._unhealthy = unhealthy
@@ -54,6 +57,10 @@ class Health:
         if self._loop.running:
             self._loop.stop()
 
+    @property
+    def _busy(self) -> bool:
+        return self._link.in_flight > 0 or self._streams.unanswered > 0
+
     def _look(self) -> None:
         why = self._what_is_wrong()
         if why is not None:
@@ -65,7 +72,7 @@ class Health:
             return "its socket file is gone"
         self._link.look()
         # A socket that is too busy to take a request has requests in flight, and those time out first.
-        answering = self._link.answering or self._link.in_flight > 0
+        answering = self._link.answering or self._busy
         self._unanswered = 0 if answering else self._unanswered + 1
         if self._unanswered > MISSES_ALLOWED:
             return "its socket does not answer"
@@ -78,7 +85,7 @@ class Health:
         since, self._looked_at = self._looked_at, self._clock.seconds()
         # A plugin that does one thing at a time answers when it is done; if it never is, the request
         # times out first.
-        busy = self._link.in_flight > 0
+        busy = self._busy
         if self._link.heard_at >= since:
             self._missed_pings = 0
         elif self._pinged and not busy:

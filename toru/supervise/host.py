@@ -16,6 +16,7 @@ from toru.model import PluginMetadata, Protocol
 from toru.supervise.dial import Dial
 from toru.supervise.output import LogSink
 from toru.supervise.spawn import Spawner
+from toru.supervise.streampool import Room
 
 
 class Tokens(Interface):
@@ -52,7 +53,9 @@ class Host:
     starting: DeferredSemaphore
     supervision: Supervision
     request_timeout: float
+    stream_idle_timeout: float
     max_message_bytes: int
+    streams: Room
     run: Path
     instance_id: str
     api_url: Callable[[], str]

@@ -48,6 +48,18 @@ class Waiter(Protocol):
     def failed(self, error: ToruError) -> None: ...
 
 
+def deferred(
+    ask: Callable[[HttpRequest, Waiter], Callable[[], None]], request: HttpRequest
+) -> Deferred[Answer]:
+    """Ask, for who awaits. Cancelling is how one goes away; it fails with what `ask` raises, too."""
+    try:
+        answer: Deferred[Answer] = Deferred(lambda _: give_up())
+        give_up = ask(request, _Deferring(answer))
+    except ToruError as error:
+        return fail(error)
+    return answer
+
+
 class _Deferring:
     """Waits on behalf of a Deferred, which may have been cancelled when it is told."""
 
@@ -125,13 +137,8 @@ class Link:
     # -- asking
 
     def request(self, request: HttpRequest) -> Deferred[Answer]:
-        """As `ask`, for who awaits. Cancelling is how one goes away; it fails with what `ask` raises."""
-        try:
-            deferred: Deferred[Answer] = Deferred(lambda _: give_up())
-            give_up = self.ask(request, _Deferring(deferred))
-        except ToruError as error:
-            return fail(error)
-        return deferred
+        """As `ask`, for who awaits."""
+        return deferred(self.ask, request)
 
     def ask(self, request: HttpRequest, waiter: Waiter) -> Callable[[], None]:
         """Ask the plugin. What is returned takes the request out, and tells the plugin where it wants to know.
@@ -174,7 +181,7 @@ class Link:
     def _cancelled(self, request_id: str) -> None:
         exchange = self._exchanges.settle(request_id)
         if exchange is not None:
-            self._traffic.cancelled()
+            self._traffic.over()
             self._abandoned(exchange)
 
     def _abandoned(self, exchange: Exchange[HttpRequest, Waiter]) -> None:

@@ -17,14 +17,17 @@ from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
 from toru.model import Event, EventType, Exit, Health, PluginNumbers, PluginStatus, Protocol, State, Usage
 from toru.supervise.backoff import CHANGES_SECONDS, change_delay, counted_crashes, restart_delay
 from toru.supervise.child import Child
+from toru.supervise.collecting import collect
 from toru.supervise.framings import FRAMINGS, Framings
 from toru.supervise.host import Host, Recipe
 from toru.supervise.lifecycle import Core, make_lifecycle
-from toru.supervise.link import Waiter
+from toru.supervise.link import Waiter, deferred
 from toru.supervise.registry import Found
+from toru.supervise.streamedrequest import StreamClient, StreamedRequest
+from toru.supervise.streamedsocket import StreamedWebSocket, WebSocketClient
 from toru.supervise.traffic import TrafficCounter
 from toru.supervise.waiting import Waiting, within
-from toru.wire.messages import Answer, HttpRequest, rfc3339
+from toru.wire.messages import Answer, HttpRequest, StreamRequest, WebSocketRequest, rfc3339
 
 _make_life = make_lifecycle()
 _UNAVAILABLE = {"backoff": "crashed, and will be restarted", "stopped": "is not running"}
@@ -95,15 +98,39 @@ class Plugin:
     # -- what others ask of it
 
     def request(self, request: HttpRequest) -> Deferred[Answer]:
-        """See `Link.request`. Fails with PluginUnavailable where the plugin is not up."""
-        try:
-            return self._up().link.request(request)
-        except PluginUnavailable:
-            return fail()
+        """As `ask`, for who awaits. Cancelling is how one goes away; it fails with what `ask` raises, too."""
+        return deferred(self.ask, request)
 
     def ask(self, request: HttpRequest, waiter: Waiter) -> Callable[[], None]:
         """See `Link.ask`. Raises PluginUnavailable where the plugin is not up."""
-        return self._up().link.ask(request, waiter)
+        child = self._up()
+        if child.streams.requests:
+            return collect(child.streams, request, waiter, self._host.max_message_bytes)
+        return child.link.ask(request, waiter)
+
+    @property
+    def streams(self) -> bool:
+        """Whether it takes requests by `open`: what runs, or where nothing does what its file declares."""
+        child = self._child
+        if child is not None and self.state == "running":
+            return child.streams.requests
+        return "stream" in self.found.metadata.capabilities
+
+    @property
+    def websockets(self) -> bool:
+        """Whether it takes WebSockets, in the same way."""
+        child = self._child
+        if child is not None and self.state == "running":
+            return child.streams.websockets
+        return "websocket" in self.found.metadata.capabilities
+
+    def open(self, request: StreamRequest, client: StreamClient) -> StreamedRequest:
+        """See `Streams.request`. Raises PluginUnavailable where the plugin is not up."""
+        return self._up().streams.request(request, client)
+
+    def open_websocket(self, request: WebSocketRequest, client: WebSocketClient) -> StreamedWebSocket:
+        """See `Streams.websocket`. Raises PluginUnavailable where the plugin is not up."""
+        return self._up().streams.websocket(request, client)
 
     def _up(self) -> Child:
         if self.state == "running" and self._child is not None:
@@ -418,7 +445,8 @@ class Plugin:
     def numbers(self) -> PluginNumbers:
         """Everything that metrics show."""
         # A process that leaves may still have requests that wait for it.
-        queued = sum(child.link.waiting for child in {self._child, *self._leaving} if child is not None)
+        children = [child for child in {self._child, *self._leaving} if child is not None]
+        queued = sum(child.link.waiting + child.streams.waiting for child in children)
         pid = self.pid
         return PluginNumbers(
             id=self.id,

@@ -34,6 +34,10 @@ class TrafficCounter:
     def answered(self, seconds: float) -> None:
         """It was answered after that long."""
         self.in_flight -= 1
+        self.headed(seconds)
+
+    def headed(self, seconds: float) -> None:
+        """Its answer began after that long."""
         self.durations.observe(seconds)
         if len(self._latencies) < _REMEMBERED:
             self._latencies.append(seconds * 1000)
@@ -42,12 +46,12 @@ class TrafficCounter:
             self._next = (self._next + 1) % _REMEMBERED
 
     def failed(self) -> None:
-        """It got no answer, through the plugin's fault."""
+        """It got no answer, or not all of it, through the plugin's fault."""
         self.in_flight -= 1
         self.errors += 1
 
-    def cancelled(self) -> None:
-        """Whoever asked went away: nobody's fault."""
+    def over(self) -> None:
+        """It came to its end, or whoever asked went away: nobody's fault."""
         self.in_flight -= 1
 
     def served(self, status: int) -> None:
