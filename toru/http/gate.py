@@ -72,12 +72,14 @@ def _read(fields: Fields) -> _Told:
 
 
 def _recognise(exchange: Exchange, told: _Told, doors: Doors) -> None:
-    exchange.principal = doors.known(None, told.token)
+    if told.token is not None:
+        exchange.principal = doors.known(None, told.token)
+        return
     # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
     for cookie, found in told.sessions:
+        exchange.session, exchange.principal = cookie, doors.known(found, None)
         if exchange.principal is not None:
-            break
-        exchange.session, exchange.principal = cookie, doors.known(found, told.token)
+            return
 
 
 def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:

@@ -59,6 +59,7 @@ class JsonLines:
     def __init__(self, max_message_bytes: int, wall_clock: Callable[[], float] = time.time) -> None:
         self._max_message_bytes = max_message_bytes
         self._wall_clock = wall_clock
+        self._millisecond, self._timestamp = 0, ""
 
     def framer(self) -> LineFramer:
         return LineFramer(self._max_message_bytes)
@@ -113,7 +114,11 @@ class JsonLines:
         return _made(usual.request_id, usual.payload)
 
     def _now(self) -> str:
-        return rfc3339(self._wall_clock())
+        now = self._wall_clock()
+        millisecond = int(now * 1000)
+        if millisecond != self._millisecond or not self._timestamp:
+            self._millisecond, self._timestamp = millisecond, rfc3339(now)
+        return self._timestamp
 
 
 def read_other(envelope: Envelope) -> Message:

@@ -62,7 +62,7 @@ class Connection(Protocol):
         self._held = 0
         # What came behind a request to upgrade.
         self._rest = b""
-        self._closing = self._lost = False
+        self._closing = self._lost = self._plain = False
         # How many of the site's ticks something is waited for, and since when.
         self._since, self._patience = site.ticks, IDLE_SECONDS
 
@@ -75,6 +75,7 @@ class Connection(Protocol):
         self.address = getattr(self.transport.getPeer(), "host", "") or ""
         if ISSLTransport.providedBy(self.transport):
             self.scheme = "https"
+        self._plain = isinstance(self.transport, Server)
         self.transport.registerProducer(self, True)
         self.site.opened(self)
 
@@ -228,8 +229,17 @@ class Connection(Protocol):
 
     def write(self, data: bytes) -> None:
         """Write, however much the client has still to read."""
-        if not self._lost:
-            self.transport.write(data)
+        if self._lost:
+            return
+        transport = self.transport
+        # Most answers fit into the socket: to hand them to the kernel at once spares asking it when that may be done.
+        if self._plain and len(self._exchanges) == 1 and not (transport.dataBuffer or transport._tempDataBuffer):
+            sent = transport.writeSomeData(data)
+            if sent == len(data):
+                return
+            if isinstance(sent, int) and sent > 0:
+                data = data[sent:]
+        transport.write(data)
 
     def pauseProducing(self) -> None:
         self.choked = True

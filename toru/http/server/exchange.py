@@ -175,8 +175,9 @@ class Exchange:
         """The client has gone."""
         if not self.over:
             self.over = True
-            if self.taker is not None:
-                self.taker.gone()
+            taker, self.taker = self.taker, None
+            if taker is not None:
+                taker.gone()
 
     # -- the answer
 
@@ -239,14 +240,15 @@ class Exchange:
     def finished(self) -> None:
         """The last byte of the answer is written."""
         self.over = True
-        self.producer = None
+        # They know each other: without this only the collector of garbage would find them.
+        self.producer = self.taker = None
         self.connection.done(self)
 
     def break_off(self) -> None:
         """What was said is not the whole answer, and the client has to see that: its connection is closed."""
         if not self.over:
             self.over = True
-            self.producer = None
+            self.producer = self.taker = None
             self.connection.close()
 
     def _last_line(self) -> bytes:
