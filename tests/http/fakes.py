@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from http.client import HTTPResponse
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import pytest_twisted
 from argon2 import profiles
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from toru.access.doors import Doors
 from toru.access.passwords import Hasher, Passwords
 from toru.access.secret import PluginTokens, digest
-from toru.errors import PluginNotFound, RouteNotFound
+from toru.errors import PluginNotFound, RouteNotFound, ToruError
 from toru.histogram import BOUNDS
 from toru.http._interfaces import (
     Plugins,
@@ -264,7 +264,7 @@ class FakeTarget:
 
         def failed(failure: Failure) -> None:
             if not failure.check(CancelledError):
-                waiter.failed(failure.value)
+                waiter.failed(cast(ToruError, failure.value))
 
         asked.addCallbacks(waiter.answered, failed)
         return asked.cancel

@@ -3,36 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.errors import BodyTooLarge, PluginFailure, PluginTimeout, ProtocolError, ToruError
+from toru.errors import ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
-from toru.http.front import trusts
-from toru.http.headers import from_plugin, passed_on, to_plugin
 from toru.http.messages import Outgoing
+from toru.http.passing import declared_length, headers_for, lines_from, told
 from toru.http.problems import problem
+from toru.http.relay import Relay
 from toru.http.routes import Routed, split
-from toru.http.server.exchange import Exchange
-from toru.http.server.fields import Fields
-from toru.http.server.rendering import BODILESS
+from toru.http.server.exchange import Exchange, Taker
 from toru.http.server.whole import Whole
 from toru.wire.messages import Answer, HttpRequest
-
-_log = Logger()
-
-# Headers that an answer may have to be one of the usual ones.
-_USUAL = 6
-# An error's own detail may quote the plugin, so a client gets one of these instead.
-_SENTENCES = {
-    "plugin-connection-lost": "lost its connection before it answered",
-    "plugin-protocol-error": "gave an answer that the plugin protocol forbids",
-    "plugin-error": "could not handle the request",
-    "plugin-timeout": "did not answer in time",
-}
 
 
 class Proxy:
@@ -41,13 +25,16 @@ class Proxy:
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
 
-    def take(self, exchange: Exchange) -> Whole:
-        """Whoever takes a request that was let in. Raises BadRoute, RouteNotFound or BodyTooLarge."""
+    def take(self, exchange: Exchange) -> Taker:
+        """Whoever takes a request that was let in.
+
+        Raises BadRoute, RouteNotFound or BodyTooLarge; where the plugin streams PluginUnavailable or PluginBusy.
+        """
         route = split(exchange.head.target)
         target = self._plugins.route(route.segment)
         try:
-            return _Asking(exchange, target, route)
-        except BodyTooLarge as error:
+            return (Relay if target.streams else _Asking)(exchange, target, route)
+        except ToruError as error:
             target.served(error.status)
             raise
 
@@ -66,18 +53,12 @@ class _Asking(Whole):
         self._over = False
 
     def ready(self, body: bytes) -> None:
-        exchange = self.exchange
-        head = exchange.head
-        # Of two hosts in one connection's requests a target may name the second.
-        passed = (
-            _passed_on(head.fields, exchange) if head.authority else head.fields.once(_passed_on, exchange)
-        )
-        headers = to_plugin(passed, self._route.prefix, exchange.principal)
+        headers = headers_for(self.exchange, self._route)
         self._request_id = headers["x-request-id"]
         # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
         try:
             self._give_up = self._target.ask(
-                HttpRequest(head.method, self._route.path, headers, body or None), self
+                HttpRequest(self.exchange.head.method, self._route.path, headers, body or None), self
             )
         except ToruError as error:
             self.failed(error)
@@ -99,27 +80,25 @@ class _Asking(Whole):
         try:
             if not 200 <= status <= 599:
                 raise ProtocolError(f"its answer has the status {status}, which is not in 200 to 599")
-            lines = _lines(answer.headers, self._route.prefix, bare=self._route.bare)
+            lines = lines_from(answer.headers, self._route)
         except ToruError as error:
             self.failed(error)
             return
         if self._over:
             return
-        if not body and status not in BODILESS and self.exchange.head.method == "HEAD":
-            length = _declared_length(answer.headers)
-            lines += b"content-length: %s\r\n" % length if length else b""
         self._over = True
         self._target.served(status)
-        self.exchange.answer_lines(status, lines, body)
+        asks_for_length = not body and self.exchange.head.method == "HEAD"
+        self.exchange.answer_lines(
+            status, lines, body, declared_length(answer.headers) if asks_for_length else None
+        )
 
     def failed(self, error: ToruError) -> None:
-        self._answer(problem(told(self._target.id, self._request_id, error)))
-
-    def _answer(self, outgoing: Outgoing) -> None:
         if not self._over:
             self._over = True
-            self._target.served(outgoing.status)
-            self.exchange.answer(outgoing)
+            error = told(self._target.id, self._request_id, error)
+            self._target.served(error.status)
+            self.exchange.answer(problem(error))
 
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:
@@ -131,42 +110,3 @@ def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Out
         return Failure(told(target.id, request_id, error)) if isinstance(error, ToruError) else failure
 
     return maybeDeferred(target.request, request).addCallback(shape).addErrback(failed)
-
-
-def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
-    """What a client is told of an error: of a plugin's failure only which plugin it was; the rest is logged."""
-    if not isinstance(error, PluginFailure | PluginTimeout):
-        return error
-    _log.warn(
-        "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
-        plugin=plugin_id,
-        request_id=request_id,
-        code=error.code,
-        detail=error.detail,
-    )
-    sentence = _SENTENCES.get(error.code, "did not give a usable answer")
-    return type(error)(f"The plugin '{plugin_id}' {sentence}.")
-
-
-def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:
-    seen = exchange.seen
-    return passed_on(
-        fields.lines, seen, trusted=trusts(exchange.connection.site.trusted_proxies, seen.address)
-    )
-
-
-def _lines(headers: list[tuple[str, str]], prefix: str, *, bare: bool) -> bytes:
-    # Most answers of a plugin have the same few headers.
-    make = _usual_lines if len(headers) <= _USUAL else from_plugin
-    return make(tuple(headers), prefix, bare=bare)
-
-
-@lru_cache(maxsize=512)
-def _usual_lines(headers: tuple[tuple[str, str], ...], prefix: str, *, bare: bool) -> bytes:
-    return from_plugin(headers, prefix, bare=bare)
-
-
-def _declared_length(headers: list[tuple[str, str]]) -> bytes:
-    lengths = {value for name, value in headers if name.lower() == "content-length"}
-    length = lengths.pop() if len(lengths) == 1 else ""
-    return length.encode() if length.isascii() and length.isdigit() else b""

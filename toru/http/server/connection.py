@@ -233,7 +233,11 @@ class Connection(Protocol):
             return
         transport = self.transport
         # Most answers fit into the socket: to hand them to the kernel at once spares asking it when that may be done.
-        if self._plain and len(self._exchanges) == 1 and not (transport.dataBuffer or transport._tempDataBuffer):
+        if (
+            self._plain
+            and len(self._exchanges) == 1
+            and not (transport.dataBuffer or transport._tempDataBuffer)
+        ):
             sent = transport.writeSomeData(data)
             if sent == len(data):
                 return
@@ -303,7 +307,8 @@ class Connection(Protocol):
         if self._closing:
             self.transport.loseConnection()
         elif self._arriving is not None:
-            if not self._held:
+            taker = self._arriving.taker
+            if not self._held and not (taker is not None and taker.patient):
                 self._fail(RequestTimeout(f"Nothing of the body came for {BODY_SECONDS} s."))
                 self._settle_first()
         elif self._in_head:

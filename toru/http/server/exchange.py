@@ -24,7 +24,10 @@ _CLOSE = b"connection: close\r\n\r\n"
 
 
 class Taker(Protocol):
-    """Who gets what comes in of a request that was let in."""
+    """Who gets what comes in of a request that was let in. `patient`: who waits for a body itself, however long."""
+
+    @property
+    def patient(self) -> bool: ...
 
     def part(self, data: bytes) -> None:
         """A piece of the body."""
@@ -55,6 +58,7 @@ class Exchange:
         "closes",
         "connection",
         "handled",
+        "has_body",
         "head",
         "over",
         "principal",
@@ -75,6 +79,8 @@ class Exchange:
         self.producer: IPushProducer | None = None
         # The request is here as a whole; the answer has begun; it is over.
         self.arrived = self.begun = self.over = False
+        # Of an answer in pieces: whether it has more than a head.
+        self.has_body = False
         self.handled = self._chunked = False
         self._parts: list[bytes] = []
         self._refusal: Outgoing | None = None
@@ -185,43 +191,49 @@ class Exchange:
         """Give the whole answer."""
         self.answer_lines(outgoing.status, as_lines(outgoing.headers), outgoing.body)
 
-    def answer_lines(self, status: int, lines: bytes, body: bytes) -> None:
-        """Give the whole answer, with headers that are lines already: without `content-length`, but for an answer to
-        HEAD whose length is not that of the `body`, or that has none to tell.
+    def answer_lines(self, status: int, lines: bytes, body: bytes, length: int | None = None) -> None:
+        """Give the whole answer, with headers that are lines already. `length`: what the body of an answer to HEAD
+        would have had, where it is known and the body is not there.
         """
         if status in BODILESS:
             framing = body = b""
         elif self.head.method == "HEAD":
-            framing, body = b"content-length: %d\r\n" % len(body) if body else b"", b""
+            length = len(body) if body else length
+            framing, body = b"" if length is None else b"content-length: %d\r\n" % length, b""
         else:
             framing = b"content-length: %d\r\n" % len(body)
-        connection = self.connection
-        if self._refusal is not None and not self.arrived:
+        if not self.arrived:
             # A body that is still to come, and that nobody will read, ends the connection.
             self.closes = True
         self.begun = True
+        connection = self.connection
         connection.write(
             b"%s%s%s%s%s" % (start(status, connection.site.second), lines, framing, self._last_line(), body)
         )
         self.finished()
 
     def begin(self, status: int, headers: list[tuple[bytes, bytes]], length: int | None = None) -> None:
-        """Begin an answer in pieces. `length`: of its body, where it is known and stands in no header yet."""
+        """Begin an answer in pieces. `length`: of its body, where it is known."""
+        self.begin_lines(status, as_lines(headers), length)
+
+    def begin_lines(self, status: int, lines: bytes, length: int | None) -> None:
+        """As `begin`, with headers that are lines already."""
         framing = b""
-        if length is not None:
+        self.has_body = status not in BODILESS and self.head.method != "HEAD"
+        if status not in BODILESS and length is not None:
             framing = b"content-length: %d\r\n" % length
-        elif status not in BODILESS and self.head.method != "HEAD":
+        elif self.has_body:
             if self.head.version == "1.1":
                 self._chunked, framing = True, b"transfer-encoding: chunked\r\n"
             else:
                 self.closes = True
         self.begun = True
         head = start(status, self.connection.site.second)
-        self.connection.write(b"%s%s%s%s" % (head, as_lines(headers), framing, self._last_line()))
+        self.connection.write(b"%s%s%s%s" % (head, lines, framing, self._last_line()))
 
     def write(self, data: bytes) -> None:
         """A piece of the body; nothing where the client has gone."""
-        if not self.over and data and self.head.method != "HEAD":
+        if not self.over and data and self.has_body:
             self.connection.write(chunk(data) if self._chunked else data)
 
     def end(self) -> None:

@@ -9,6 +9,8 @@ from toru.http.server.exchange import Exchange
 class Whole:
     """Keeps at most `limit` bytes. Whoever inherits says what is done (`ready`), and what where the client goes (`gone`)."""
 
+    patient = False
+
     __slots__ = ("_limit", "_parts", "_received", "exchange")
 
     def __init__(self, exchange: Exchange, limit: int) -> None:

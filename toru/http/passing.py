@@ -1,0 +1,79 @@
+"""What passes between a client and a plugin, whichever way it takes: headers, and how a failure is told."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from twisted.logger import Logger
+
+from toru.errors import PluginFailure, PluginTimeout, ToruError
+from toru.http.front import trusts
+from toru.http.headers import from_plugin, passed_on, to_plugin
+from toru.http.routes import Routed
+from toru.http.server.exchange import Exchange
+from toru.http.server.fields import Fields
+
+_log = Logger()
+
+# Headers that an answer may have to be one of the usual ones.
+_USUAL = 6
+# An error's own detail may quote the plugin, so a client gets one of these instead.
+_SENTENCES = {
+    "plugin-connection-lost": "lost its connection before it answered",
+    "plugin-protocol-error": "gave an answer that the plugin protocol forbids",
+    "plugin-error": "could not handle the request",
+    "plugin-timeout": "did not answer in time",
+}
+
+
+def headers_for(exchange: Exchange, route: Routed) -> dict[str, str]:
+    """The headers of a request that a plugin gets."""
+    head = exchange.head
+    # A target may name a host of its own.
+    passed = _passed_on(head.fields, exchange) if head.authority else head.fields.once(_passed_on, exchange)
+    return to_plugin(passed, route.prefix, exchange.principal)
+
+
+def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:
+    seen = exchange.seen
+    return passed_on(
+        fields.lines, seen, trusted=trusts(exchange.connection.site.trusted_proxies, seen.address)
+    )
+
+
+def lines_from(headers: list[tuple[str, str]], route: Routed) -> bytes:
+    """The headers of a plugin's answer that its client gets. Raises ProtocolError for what HTTP forbids."""
+    # Most answers of a plugin have the same few headers.
+    make = _usual_lines if len(headers) <= _USUAL else from_plugin
+    return make(tuple(headers), route.prefix, bare=route.bare)
+
+
+@lru_cache(maxsize=512)
+def _usual_lines(headers: tuple[tuple[str, str], ...], prefix: str, *, bare: bool) -> bytes:
+    return from_plugin(headers, prefix, bare=bare)
+
+
+def declared_length(headers: list[tuple[str, str]]) -> int | None:
+    """What a plugin says of how long its body is, where that makes sense."""
+    lengths = {value for name, value in headers if name.lower() == "content-length"}
+    length = lengths.pop() if len(lengths) == 1 else ""
+    return int(length) if length.isascii() and length.isdigit() and len(length) < _DIGITS else None
+
+
+# 2**63 has one more.
+_DIGITS = 19
+
+
+def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
+    """What a client is told of an error: of a plugin's failure only which plugin it was; the rest is logged."""
+    if not isinstance(error, PluginFailure | PluginTimeout):
+        return error
+    _log.warn(
+        "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
+        plugin=plugin_id,
+        request_id=request_id,
+        code=error.code,
+        detail=error.detail,
+    )
+    sentence = _SENTENCES.get(error.code, "did not give a usable answer")
+    return type(error)(f"The plugin '{plugin_id}' {sentence}.")
