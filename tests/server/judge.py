@@ -6,6 +6,9 @@ import re
 
 from tests.server.case import BEHIND, PROBE, Case, Then
 from tests.server.client import Answer, Client, Unsound
+from tests.server.frames import close
+from tests.server.talker import Heard, Talker
+from tests.server.talks import Talk, Wanted
 
 _METHOD = re.compile(rb"(?:^|\n)([A-Z]+) ")
 
@@ -79,3 +82,30 @@ def _of_fate(case: Case, answers: list[Answer], became: Then) -> list[str]:
     if says_close and not case.ends and says_close[-1] != (became is Then.CLOSED):
         found.append(f"the connection is {became.name}, and the last answer says otherwise")
     return found
+
+
+def remarks(talk: Talk, talker: Talker) -> list[str]:
+    """What is to be said against a server that has this WebSocket, nothing where it does as the row wants."""
+    talker.send(talk.sent)
+    for number, wanted in enumerate(talk.want):
+        heard = talker.heard()
+        if not _fits(heard, wanted):
+            return [f"number {number}: it said {_short(heard)} and not {_short(wanted)}"]
+    if talk.want[-1][0] != "close":
+        talker.send(close(1000))
+        if (heard := talker.heard()) != ("close", 1000):
+            return [f"its goodbye is {_short(heard)}"]
+    # Whoever serves closes the connection, too (RFC 6455, 7.1.1).
+    heard = talker.heard()
+    return [] if heard is None else [f"behind its goodbye it said {_short(heard)}"]
+
+
+def _fits(heard: Heard, wanted: Wanted) -> bool:
+    kind, what = wanted
+    if heard is None or heard[0] != kind:
+        return False
+    return heard[1] in what if isinstance(what, tuple) else heard[1] == what
+
+
+def _short(what: Heard | Wanted) -> str:
+    return f"{what!r:.100}"
