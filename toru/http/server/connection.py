@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 from collections import deque
+from socket import SO_ERROR, SOL_SOCKET
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from twisted.internet.interfaces import IHalfCloseableDescriptor, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import (
+    IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ISSLTransport,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.python.failure import Failure
@@ -19,6 +25,7 @@ from toru.errors import BadRequest, RequestTimeout, ToruError
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields, Lines
 from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
+from toru.http.server.rendering import CONTINUE
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -36,7 +43,7 @@ _NEVER = 0
 BEHIND, TAKER, UPGRADE = 1, 2, 4
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class Connection(Protocol):
     """Reads with llhttp. One request is in hand at a time; those behind it wait, and while they do nothing is read."""
 
@@ -60,9 +67,11 @@ class Connection(Protocol):
         self._unseen = 0
         self._in_head = self._feeding = self._turning = False
         self._held = 0
+        # What is being read, while it is.
+        self._data = b""
         # What came behind a request to upgrade.
         self._rest = b""
-        self._closing = self._lost = self._plain = False
+        self._closing = self._lost = self._plain = self._half_closed = False
         # How many of the site's ticks something is waited for, and since when.
         self._since, self._patience = site.ticks, IDLE_SECONDS
 
@@ -87,12 +96,14 @@ class Connection(Protocol):
             return  # it was refused and sends on, or there is nobody to hear it
         self._unseen += len(data)
         self._feeding = True
+        self._data = data
         try:
             parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             # Read on only once it is known whether this is a new protocol or the next request.
-            self._rest = data[upgrade.args[0] :]
-            self.hold(UPGRADE)
+            if self._parser is not None:
+                self._rest = data[upgrade.args[0] :]
+                self.hold(UPGRADE)
         except HttpParserError:
             # Not so where it is about what came behind the last request that we take.
             if self._parser is not None:
@@ -102,6 +113,7 @@ class Connection(Protocol):
                 self._fail(too_large())
         finally:
             self._feeding = False
+            self._data = b""
         if self._held & UPGRADE and not self._exchanges:
             self._go_on()
         elif self._exchanges:
@@ -138,7 +150,9 @@ class Connection(Protocol):
             self._fields,
             upgrades=parser.should_upgrade(),
         )
-        exchange = self._arriving = Exchange(self, head, closes=not parser.should_keep_alive())
+        # Of HTTP/1.0 nobody can tell what a proxy on the way makes of keeping a connection (RFC 9112, 9.3).
+        closes = head.version != "1.1" or not parser.should_keep_alive()
+        exchange = self._arriving = Exchange(self, head, closes=closes)
         self._wait(BODY_SECONDS)
         self._exchanges.append(exchange)
         self._turn()
@@ -170,6 +184,10 @@ class Connection(Protocol):
         exchange.fail(error)
         self._turn()
 
+    def deafen(self) -> None:
+        """Take nothing of what comes in any more."""
+        self._parser = None
+
     # -- one after another
 
     def _turn(self) -> None:
@@ -198,11 +216,13 @@ class Connection(Protocol):
             self._go_on()
         elif self._exchanges:
             self._turn()
-        if not self._exchanges and not self._closing:
+        if self._closing:
+            return
+        if self._held and len(self._exchanges) <= 1:
+            self.release(BEHIND)
+        if not self._exchanges:
             self._since, self._patience = self.site.ticks, HEAD_SECONDS if self._in_head else IDLE_SECONDS
             self.holds_up = False
-            if self._held:
-                self.release(BEHIND)
 
     def _go_on(self) -> None:
         """Nobody took the upgrade, so that what came behind it is the next request."""
@@ -286,6 +306,27 @@ class Connection(Protocol):
         if not self._lost:
             self.transport.abortConnection()
 
+    def readConnectionLost(self) -> None:
+        """The client says no more. It may still be there and wait for its answers, or have gone altogether."""
+        self._parser = None
+        self._half_closed = True
+        if self._arriving is not None:
+            # RFC 9112, 8: nobody answers what was not whole.
+            arriving, self._arriving = self._arriving, None
+            self._exchanges.remove(arriving)
+            arriving.gone()
+        if not self._exchanges:
+            self.close()
+            return
+        self._exchanges[-1].closes = True
+        first = self._exchanges[0]
+        if not first.begun and first.head.version == "1.1":
+            # Whoever waits takes it for what it is (RFC 9110, 15.2), and the system of who has gone resets the connection.
+            self.transport.write(CONTINUE)
+
+    def writeConnectionLost(self) -> None:
+        """Nothing: only who lingers is told so."""
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self.holds_up = False
@@ -302,6 +343,8 @@ class Connection(Protocol):
 
     def look(self) -> None:
         """A tick of the site: see whether what is waited for has come in time."""
+        if self._half_closed and self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
+            self.abort()
         if not self._patience or self.site.ticks - self._since <= self._patience:
             return
         if self._closing:

@@ -104,7 +104,7 @@ class Exchange:
         self.handled = True
         try:
             if self._refusal is None:
-                self.head.check()
+                self._check()
                 self.taker = self.connection.site.take(self)
         except ToruError as error:
             self.refuse(error)
@@ -117,6 +117,15 @@ class Exchange:
             self.whole()
         elif self.head.expects and not parts and self._refusal is None and not self.begun:
             self.connection.write(CONTINUE)
+
+    def _check(self) -> None:
+        try:
+            self.head.check()
+        except ToruError:
+            # Whoever made this may have meant something else by what follows.
+            self.closes = True
+            self.connection.deafen()
+            raise
 
     def attempt(self, step: Callable[..., None], *arguments: object) -> None:
         """Do what a fault of ours may happen in: it costs this request, and nobody else anything."""

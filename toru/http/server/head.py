@@ -63,7 +63,9 @@ class Head:
             raise too_large()
         if b"#" in self.target:
             raise BadRequest("A request target has no fragment.")
-        if not self.target.startswith(b"/"):
+        if self.method == "CONNECT" or not self.target.startswith(b"/"):
+            if self.method == "CONNECT":
+                raise BadRequest("This server is no tunnel.")
             self.target, self.authority = origin_form(self.target)
 
     def _check_older(self, told: _Told) -> None:
