@@ -67,11 +67,17 @@ clean:  ## remove what make made; ./data stays
 	rm -rf $(VENV) .bench build dist toru.egg-info plugins/hello-*.binary .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find toru twisted tests plugins -name __pycache__ -prune -exec rm -rf {} +
 
-# setuptools stays in the environment, so that installing toru anew asks nothing of the network.
+# setuptools stays in the environment, so that installing toru anew asks nothing of the network. The system's own Python
+# comes first where it can make environments: distributions build it with profiles, and it is up to twice as fast as one
+# that was compiled without.
 $(VENV)/made:
-	@for python in python3 python3.14 python3.13 python3.12 python3.11 none; do \
-	    if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then break; fi; \
-	done; \
+	@pick() { \
+	    for python in /usr/bin/python3 python3 python3.14 python3.13 python3.12 python3.11 none; do \
+	        if "$$python" -c "import sys$$1; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then break; fi; \
+	    done; \
+	}; \
+	pick ", ensurepip, venv"; \
+	if [ "$$python" = none ]; then pick; fi; \
 	if [ "$$python" = none ]; then echo "toru needs Python 3.11 or newer, and there is none in PATH." >&2; exit 1; fi; \
 	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
 	    if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -168,7 +168,7 @@ def test_the_first_page(core: Core) -> None:
         input=f"{ADMIN_PASSWORD}\n",
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=4 * PATIENCE,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -114,7 +114,7 @@ def _python(folder: Path, made: Path) -> Sequence[str]:
 
 def _install_requirements(requirements: Path, tree: Path) -> None:
     _run(
-        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-compile",
+        [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--use-pep517", "--no-compile",
          "--target", os.fspath(tree), "--requirement", os.fspath(requirements)],
         requirements.parent,
     )  # fmt: skip
