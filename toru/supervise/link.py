@@ -194,8 +194,9 @@ class Link:
         exchange.waiter.failed(error)
 
     def _settled(self) -> None:
-        self._pump()
-        if self.idle:
+        if self._exchanges.waiting:
+            self._pump()
+        if self._drained and self.idle:
             self._drained, waiting = [], self._drained
             for waiter in waiting:
                 waiter.callback(None)
