@@ -23,9 +23,10 @@ ToruError
  ├─ TooManyFailures           429  after failed sign-ins one has to wait
  ├─ TooLong                   413  a key or a value is longer than it may be
  ├─ ExpectationFailed         417  the client expects what is not known here
+ ├─ UpgradeRequired           426  the client speaks another version of WebSocket
  ├─ HeadTooLarge              431  the request's head is longer than may be
  ├─ VersionNotSupported       505  the request is none of HTTP/1.1
- ├─ NoWebSocket               501  plugins are not reached by WebSocket
+ ├─ NoWebSocket               501  no WebSocket is taken there
  ├─ PluginFailure             502  the plugin did not give a usable answer
  │   ├─ LinkLost              502  its connection ended before the answer
  │   ├─ ProtocolError         502  it said something that the protocol forbids
@@ -255,8 +256,16 @@ class TooLong(ToruError):
     title = "Too long"
 
 
+class UpgradeRequired(ToruError):
+    """The client speaks another version of WebSocket."""
+
+    status = 426
+    code = "upgrade-required"
+    title = "Upgrade required"
+
+
 class NoWebSocket(ToruError):
-    """Plugins are not reached by WebSocket."""
+    """No WebSocket is taken there."""
 
     status = 501
     code = "no-websocket"

@@ -30,6 +30,7 @@ from toru.errors import (
     TooLong,
     TooManyFailures,
     ToruError,
+    UpgradeRequired,
     UserExists,
     UserNotFound,
     WeakPassword,
@@ -186,6 +187,6 @@ CALLS: Mapping[str, Call] = {
     "proxy": Call(
         "Whatever the plugin with this route answers",
         media=(ANY,),
-        errors=(BadRoute, RouteNotFound, NoWebSocket, *_ASKING),
+        errors=(BadRoute, RouteNotFound, NoWebSocket, UpgradeRequired, *_ASKING),
     ),
 }

@@ -39,13 +39,12 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
             scheme=front.scheme,
             host=front.host,
         )
-    handshake = told.handshake and path == PREFIX
     # A page of another origin could otherwise speak for its visitor, and read the answers too.
-    if handshake and is_foreign(told.origin, exchange.front.scheme, exchange.front.host):
+    if told.handshake and is_foreign(told.origin, exchange.front.scheme, exchange.front.host):
         raise Forbidden("This WebSocket was opened by a page of another origin.")
     roles.check(exchange.principal, head.method, path)
-    if handshake:
-        raise NoWebSocket("Plugins are not reached by WebSocket here.")
+    if told.handshake and path != PREFIX:
+        raise NoWebSocket("Only plugins take WebSockets here.")
 
 
 class _Told(NamedTuple):
@@ -67,7 +66,7 @@ def _read(fields: Fields) -> _Told:
         None if token is None else digest(token),
         _text(fields.first(b"origin")),
         _text(fields.first(b"sec-fetch-site")),
-        _opens_websocket(fields),
+        opens_websocket(fields),
     )
 
 
@@ -104,7 +103,8 @@ def is_still_in(exchange: Exchange) -> bool:
     return now is not None and then is not None and (now.kind, now.id) == (then.kind, then.id)
 
 
-def _opens_websocket(fields: Fields) -> bool:
+def opens_websocket(fields: Fields) -> bool:
+    """Whether the request is a handshake, or means to be one."""
     offered = b",".join(fields.all(b"upgrade")).lower()
     return b"websocket" in [each.strip(b" \t") for each in offered.split(b",")]
 

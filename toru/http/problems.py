@@ -6,7 +6,7 @@ from msgspec import Struct, json
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from toru.errors import MethodNotAllowed, ToruError
+from toru.errors import MethodNotAllowed, ToruError, UpgradeRequired
 from toru.http.answers import ours
 from toru.http.messages import Outgoing
 
@@ -23,6 +23,8 @@ class ProblemDetails(Struct, frozen=True):
     code: str
 
 
+# RFC 9110, 15.5.22, and RFC 6455, 4.4.
+_VERSION = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-version", b"13")]
 _INTERNAL = ToruError("Something went wrong inside toru. Its log says what.")
 
 
@@ -36,6 +38,8 @@ def problem(error: ToruError) -> Outgoing:
         headers.append((b"retry-after", b"%d" % error.retry_after))
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allow).encode("ascii")))
+    if isinstance(error, UpgradeRequired):
+        headers += _VERSION
     details = ProblemDetails("about:blank", error.title, error.status, error.detail, error.code)
     return ours(error.status, headers, json.encode(details))
 

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from toru.errors import ProtocolError, ToruError
+from toru.errors import NoWebSocket, ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
+from toru.http.gate import opens_websocket
 from toru.http.messages import Outgoing
 from toru.http.passing import declared_length, headers_for, lines_from, told
 from toru.http.problems import problem
 from toru.http.relay import Relay
 from toru.http.routes import Routed, split
 from toru.http.server.exchange import Exchange, Taker
+from toru.http.server.websocket import Room
 from toru.http.server.whole import Whole
+from toru.http.sockets import Opening
 from toru.wire.messages import Answer, HttpRequest
 
 
@@ -24,15 +27,21 @@ class Proxy:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
+        self._room = Room()
 
     def take(self, exchange: Exchange) -> Taker:
         """Whoever takes a request that was let in.
 
-        Raises BadRoute, RouteNotFound or BodyTooLarge; where the plugin streams PluginUnavailable or PluginBusy.
+        Raises BadRoute, RouteNotFound or BodyTooLarge; where the plugin streams PluginUnavailable or PluginBusy; of a
+        WebSocket NoWebSocket, BadRequest or UpgradeRequired.
         """
         route = split(exchange.head.target)
         target = self._plugins.route(route.segment)
         try:
+            if exchange.head.fields.once(opens_websocket):
+                if not target.websockets:
+                    raise NoWebSocket("This plugin takes no WebSockets.")
+                return Opening(exchange, target, route, self._room)
             return (Relay if target.streams else _Asking)(exchange, target, route)
         except ToruError as error:
             target.served(error.status)

@@ -148,14 +148,10 @@ class Site(Factory):
     # -- the end
 
     def begin_stop(self) -> None:
-        """Take no new requests, close idle connections, and let the others close with their answer.
-
-        On one that is new a request may be on its way: it is told that we stop.
-        """
+        """Take no new requests, close idle connections and WebSockets, and let the others close with their answer."""
         self.stopping = True
         for connection in list(self.connections):
-            if connection.used and connection.idle:
-                connection.close()
+            connection.stop()
 
     def drained(self) -> Deferred[None]:
         """Fires when no request is in progress, and all answers have left; asked after `begin_stop`."""

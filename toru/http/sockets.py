@@ -138,10 +138,15 @@ class _Between:
         exchange, handshake = self._exchange, self._handshake
         if exchange is None or handshake is None or exchange.over:
             return
+        connection = self._connection
         self._exchange = self._handshake = None
         self._frames = Frames(self._room, handshake.deflate)
-        self._since = self._connection.site.ticks
+        self._since = connection.site.ticks
         exchange.switch(handshake.accepted(subprotocol), self)
+        if connection.choked:
+            self.pauseProducing()
+        if connection.site.stopping:
+            self.stop()
 
     def refused(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         exchange = self._exchange
@@ -152,23 +157,25 @@ class _Between:
         except ProtocolError as error:
             self.failed(error)
             return
+        self._finish()
         self._target.served(status)
         exchange.answer_lines(status, lines, body)
 
     def message(self, data: bytes, text: bool) -> None:
-        if self._frames is not None and not self._said_goodbye and not self._over:
+        if self._frames is not None and not self._said_goodbye:
             self._connection.write(self._frames.message(data, text=text))
 
     def closed(self, code: int, reason: str) -> None:
         self._say_goodbye(code, reason)
 
     def failed(self, error: ToruError) -> None:
-        if self._over:
+        # After its goodbye there is nothing that it could fail in: what is missing is the client's.
+        if self._over or self._said_goodbye:
             return
         error = told(self._target.id, self._request_id, error)
         exchange = self._exchange
         if exchange is not None:
-            self._over = True
+            self._finish()
             if not exchange.over:
                 self._target.served(error.status)
                 exchange.answer(problem(error))
@@ -246,6 +253,7 @@ class _Between:
 
     def resumeProducing(self) -> None:
         self._choked = False
+        self._since = self._connection.site.ticks
         if self._over:
             return
         waiting, self._ping = self._ping, None
@@ -260,14 +268,14 @@ class _Between:
     def look(self) -> None:
         """A second has passed: see whether the client is still there."""
         silent = self._connection.site.ticks - self._since
-        if self._said_goodbye:
+        if self._choked:
+            if silent > _READ_SECONDS:
+                self._connection.abort()
+        elif self._said_goodbye:
             if silent > _CLOSE_SECONDS:
                 self._connection.abort()
         elif self._blocked:
             self._since += silent  # nothing is read, and so nothing heard
-        elif self._choked:
-            if silent > _READ_SECONDS:
-                self._connection.abort()
         elif silent > _GONE_SECONDS:
             self._connection.abort()
         elif silent > _ASK_SECONDS and not self._asked:
@@ -276,7 +284,7 @@ class _Between:
 
     def stop(self) -> None:
         """The core stops."""
-        if not self._said_goodbye and not self._over:
+        if self._frames is not None and not self._said_goodbye:
             self._tell_plugin(_GOING_AWAY, "toru is stopping")
             self._say_goodbye(_GOING_AWAY, "toru is stopping")
 
@@ -295,7 +303,7 @@ class _Between:
 
     def _say_goodbye(self, code: int, reason: str) -> None:
         """No more follows; the client has its time to say the same."""
-        if self._said_goodbye or self._over:
+        if self._said_goodbye or self._frames is None:
             return
         self._said_goodbye = True
         self._since = self._connection.site.ticks

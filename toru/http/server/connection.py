@@ -25,6 +25,7 @@ from toru.errors import BadRequest, RequestTimeout, ToruError
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields, Lines
 from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
+from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Connection(Protocol):
         self._fields = Fields([])
         self._exchanges: deque[Exchange] = deque()
         self._arriving: Exchange | None = None
+        self._receiver: Receiver | None = None
         # Bytes since the last head was whole, or since a body's last piece.
         self._unseen = 0
         self._in_head = self._feeding = self._turning = False
@@ -93,7 +95,11 @@ class Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         parser = self._parser
         if parser is None:
-            return  # it was refused and sends on, or there is nobody to hear it
+            if self._receiver is not None:
+                self._receiver.received(data)
+            elif self._held & UPGRADE:
+                self._rest += data  # TLS gives what it has even when it was told to wait
+            return  # else it was refused and sends on, or there is nobody to hear it
         self._unseen += len(data)
         self._feeding = True
         self._data = data
@@ -103,6 +109,7 @@ class Connection(Protocol):
             # Read on only once it is known whether this is a new protocol or the next request.
             if self._parser is not None:
                 self._rest = data[upgrade.args[0] :]
+                self._parser = None
                 self.hold(UPGRADE)
         except HttpParserError:
             # Not so where it is about what came behind the last request that we take.
@@ -225,12 +232,21 @@ class Connection(Protocol):
             self.holds_up = False
 
     def _go_on(self) -> None:
-        """Nobody took the upgrade, so that what came behind it is the next request."""
-        self._parser = HttpRequestParser(self)
+        """What came behind a request to upgrade is for who took it, and where nobody did the next request."""
+        if self._receiver is None:
+            self._parser = HttpRequestParser(self)
         rest, self._rest = self._rest, b""
         self.release(UPGRADE)
         if rest:
             self.dataReceived(rest)
+
+    def switch(self, receiver: Receiver) -> None:
+        """All is the receiver's from now on; it says `close`. What was kept of requests is dropped: that may be long."""
+        self._receiver = receiver
+        self._parser = None
+        self._exchanges.clear()
+        self._lines, self._fields = [], Fields([])
+        self._go_on()
 
     def hold(self, reason: int) -> None:
         """Read nothing until that is over."""
@@ -267,12 +283,14 @@ class Connection(Protocol):
 
     def pauseProducing(self) -> None:
         self.choked = True
-        if self._exchanges and (producer := self._exchanges[0].producer) is not None:
+        producer = self._exchanges[0].producer if self._exchanges else self._receiver
+        if producer is not None:
             producer.pauseProducing()
 
     def resumeProducing(self) -> None:
         self.choked = False
-        if self._exchanges and (producer := self._exchanges[0].producer) is not None:
+        producer = self._exchanges[0].producer if self._exchanges else self._receiver
+        if producer is not None:
             producer.resumeProducing()
 
     def stopProducing(self) -> None:
@@ -280,12 +298,19 @@ class Connection(Protocol):
 
     # -- the end
 
+    def stop(self) -> None:
+        """The core stops: what is idle is closed. On a new one a request may be on its way, which is told so."""
+        if self._receiver is not None:
+            self._receiver.stop()
+        elif self.used and self.idle:
+            self.close()
+
     def close(self, *, linger: bool = False) -> None:
         """Close once what is written has left; `linger`: what still comes in is dropped for a while."""
         if self._closing or self._lost:
             return
         self._closing = True
-        self._parser = None
+        self._parser = self._receiver = None
         self._exchanges.clear()
         # As a producer that is paused it would keep the transport from ending.
         self.transport.unregisterProducer()
@@ -316,7 +341,7 @@ class Connection(Protocol):
             self._exchanges.remove(arriving)
             arriving.gone()
         if not self._exchanges:
-            self.close()
+            (self.close if self._receiver is None else self.abort)()
             return
         self._exchanges[-1].closes = True
         first = self._exchanges[0]
@@ -334,6 +359,9 @@ class Connection(Protocol):
         exchanges, self._exchanges = self._exchanges, deque()
         for exchange in exchanges:
             exchange.gone()
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.gone()
         self.site.lost(self)
 
     # -- patience
@@ -343,6 +371,8 @@ class Connection(Protocol):
 
     def look(self) -> None:
         """A tick of the site: see whether what is waited for has come in time."""
+        if self._receiver is not None:
+            self._receiver.look()
         if self._half_closed and self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
             self.abort()
         if not self._patience or self.site.ticks - self._since <= self._patience:

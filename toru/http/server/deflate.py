@@ -30,7 +30,7 @@ def agree(offers: bytes) -> Agreement | None:
         name, *parameters = [each.strip(b" \t") for each in offer.split(b";")]
         if name == b"permessage-deflate" and (bits := _bits(parameters)) is not None:
             said = b"permessage-deflate; server_no_context_takeover; client_no_context_takeover"
-            if bits < _BITS:
+            if b"server_max_window_bits" in offer:
                 said += b"; server_max_window_bits=%d" % bits
             return Agreement(said, bits)
     return None

@@ -13,6 +13,7 @@ from toru.http.front import Front, seen_from_outside
 from toru.http.messages import Outgoing
 from toru.http.problems import unexpected
 from toru.http.server.head import Head
+from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import BODILESS, CONTINUE, LAST_CHUNK, as_lines, chunk, start
 from toru.model import Principal
 
@@ -257,6 +258,14 @@ class Exchange:
         if not self.over:
             self.begun = True
             self.connection.write(data)
+
+    def switch(self, lines: bytes, receiver: Receiver) -> None:
+        """Answer 101, and leave the connection to somebody else."""
+        self.begun = self.over = True
+        self.taker = None
+        connection = self.connection
+        connection.write(b"%s%s\r\n" % (start(101, connection.site.second), lines))
+        connection.switch(receiver)
 
     def finished(self) -> None:
         """The last byte of the answer is written."""
