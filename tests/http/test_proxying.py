@@ -7,7 +7,9 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent, LogLevel, formatEvent
 
@@ -284,3 +286,21 @@ def test_only_trusted_proxies_are_believed(tmp_path: Path, peer: str, believed: 
     connected(site, peer).protocol.dataReceived(head.encode())
     [request] = plugins.requests
     assert request.headers["x-forwarded-host"] == ("outside" if believed else "inside")
+
+
+@in_reactor
+async def test_a_client_behind_a_proxy_that_speaks_the_proxy_protocol(door: Door) -> None:
+    port = await serverFromString(reactor, "haproxy:tcp:0:interface=127.0.0.1").listen(door.site)
+    behind = Door(door.plugins, door.site, door.folder, port.getHost().port)
+    first = (
+        b"PROXY TCP4 203.0.113.9 127.0.0.1 5000 3000\r\n",
+        b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"
+        + bytes((203, 0, 113, 9, 127, 0, 0, 1))
+        + b"\x13\x88\x0b\xb8",
+    )
+    head = f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nConnection: close\r\n\r\n".encode()
+    for version in first:
+        assert parsed(await behind.exchange(version + head)).status == 200
+    seen = [request.headers["x-forwarded-for"] for request in door.plugins.requests]
+    assert seen == ["203.0.113.9"] * len(first)
+    await port.stopListening()
