@@ -83,7 +83,6 @@ class Connection(Protocol):
         return not self._exchanges and not self._closing and not self._in_head
 
     def connectionMade(self) -> None:
-        self.address = getattr(self.transport.getPeer(), "host", "") or ""
         if ISSLTransport.providedBy(self.transport):
             self.scheme = "https"
         self._plain = isinstance(self.transport, Server)
@@ -148,6 +147,9 @@ class Connection(Protocol):
         assert parser is not None
         self._in_head = False
         self._unseen = 0
+        if not self.used:
+            # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
+            self.address = getattr(self.transport.getPeer(), "host", "") or ""
         if self._lines != self._fields.lines:
             self._fields = Fields(self._lines)
         head = Head(
