@@ -157,6 +157,8 @@ export class LogFeed {
         },
         lost: () => {
           this.live.value = "lost";
+          // What comes after this and is older is of a log that was begun anew.
+          this.#heard = Math.max(this.#heard, this.#loaded);
           if (!loaded && this.state.peek() === "loading") void this.#loadNewest();
         },
         asleep: () => {
