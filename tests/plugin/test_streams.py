@@ -159,13 +159,18 @@ async def count(request):
 
 @plugin.websocket("/echo/{name}")
 async def talk(socket, name):
-    await socket.accept("b" if "b" in socket.subprotocols else None)
-    await socket.send(f"hello {name}")
-    async for message in socket:
-        if message == "bye":
-            await socket.close(4000, "as you wish")
-            return
-        await socket.send(message)
+    try:
+        await socket.accept("b" if "b" in socket.subprotocols else None)
+        await socket.send(f"hello {name}")
+        async for message in socket:
+            if message == "bye":
+                await socket.close(4000, "as you wish")
+                return
+            await socket.send(message)
+    except asyncio.CancelledError:
+        # Not waiting for the client at that moment, it is interrupted.
+        plugin.log.info(f"{name} has gone")
+        raise
     plugin.log.info(f"{name} has gone")
 
 @plugin.websocket("/flood")

@@ -46,6 +46,8 @@ export class LogFeed {
   #stream: LiveStream | null = null;
   /** What was last heard of, whether it matched or not. */
   #heard = 0;
+  /** The newest that came by itself and not with the stream. */
+  #loaded = 0;
   /** Came since nobody follows. */
   #waiting: LogRecord[] = [];
   /** Came, and is not in the list yet. */
@@ -131,6 +133,7 @@ export class LogFeed {
     this.#waiting = [];
     this.#arrived = [];
     this.#heard = 0;
+    this.#loaded = 0;
     this.#slept = false;
     if (this.filter.until && Date.parse(this.filter.until) <= Date.now()) {
       this.live.value = "off";
@@ -154,6 +157,8 @@ export class LogFeed {
         },
         lost: () => {
           this.live.value = "lost";
+          // What comes after this and is older is of a log that was begun anew.
+          this.#heard = Math.max(this.#heard, this.#loaded);
           if (!loaded && this.state.peek() === "loading") void this.#loadNewest();
         },
         asleep: () => {
@@ -175,6 +180,7 @@ export class LogFeed {
       const query = { ...queryOf(this.filter), page_size: FIRST_PAGE };
       const { logs, total } = await api.logs(this.id, query, asking.signal);
       const last = logs[0]?.id ?? 0;
+      this.#loaded = last;
       const { list } = this;
       list.clear();
       list.append(logs.reverse().map(makeLine));
@@ -203,7 +209,8 @@ export class LogFeed {
         return;
       }
       this.#heard = record.id;
-      if (!this.#matches(record)) continue;
+      // The stream may tell of it after it came with the newest.
+      if (record.id <= this.#loaded || !this.#matches(record)) continue;
       if (this.following.peek()) this.#arrived.push(record);
       else this.#waiting.push(record);
     }
