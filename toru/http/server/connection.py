@@ -37,6 +37,9 @@ HEAD_SECONDS = 10
 BODY_SECONDS = 30
 IDLE_SECONDS = 75
 LINGER_SECONDS = 2
+# After so long without a word to it, a client that says no more and has its answer in part is taken to have gone: only
+# a word would tell, and there may be none for hours.
+SILENT_SECONDS = 5
 _NEVER = 0
 
 
@@ -269,6 +272,8 @@ class Connection(Protocol):
         """Write, however much the client has still to read."""
         if self._lost:
             return
+        if self._half_closed:
+            self._since = self.site.ticks
         transport = self.transport
         # Most answers fit into the socket: to hand them to the kernel at once spares asking it when that may be done.
         if (
@@ -337,6 +342,7 @@ class Connection(Protocol):
         """The client says no more. It may still be there and wait for its answers, or have gone altogether."""
         self._parser = None
         self._half_closed = True
+        self._since = self.site.ticks
         if self._arriving is not None:
             # RFC 9112, 8: nobody answers what was not whole.
             arriving, self._arriving = self._arriving, None
@@ -375,8 +381,9 @@ class Connection(Protocol):
         """A tick of the site: see whether what is waited for has come in time."""
         if self._receiver is not None:
             self._receiver.look()
-        if self._half_closed and self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
+        if self._half_closed and self._has_gone():
             self.abort()
+            return
         if not self._patience or self.site.ticks - self._since <= self._patience:
             return
         if self._closing:
@@ -391,6 +398,12 @@ class Connection(Protocol):
             self._settle_first()
         else:
             self.close()
+
+    def _has_gone(self) -> bool:
+        if self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
+            return True
+        silent = self.site.ticks - self._since > SILENT_SECONDS and not self.choked
+        return silent and bool(self._exchanges) and self._exchanges[0].begun
 
     def _settle_first(self) -> None:
         if self._exchanges:
