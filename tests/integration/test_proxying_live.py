@@ -71,7 +71,7 @@ def told_raw(core: Core, method: str = "POST", **answer: object) -> tuple[list[s
 
 def asked_with(core: Core, *lines: str) -> dict[str, str]:
     """The headers that the plugin gets of a request with these header lines."""
-    head = "\r\n".join([f"GET {MIRROR}/x HTTP/1.1\r\nHost: x\r\n{signed(core)}".rstrip(), *lines, "", ""])
+    head = "\r\n".join([f"GET {MIRROR}/x HTTP/1.1\r\n{signed(core)}".rstrip(), *lines, "", ""])
     _, body = exchange(core.port, head.encode("iso-8859-1"))
     headers: dict[str, str] = json.loads(body)["headers"]
     return headers

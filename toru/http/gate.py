@@ -28,7 +28,14 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
     """
     head = exchange.head
     told = head.fields.once(_read)
-    _recognise(exchange, told, doors)
+    if told.token is not None:
+        exchange.principal = doors.known(None, told.token)
+    else:
+        # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
+        for cookie, found in told.sessions:
+            exchange.session, exchange.principal = cookie, doors.known(found, None)
+            if exchange.principal is not None:
+                break
     if head.method not in SAFE_METHODS and (told.sessions or path == _LOGIN):
         front = exchange.front
         check_origin(
@@ -68,17 +75,6 @@ def _read(fields: Fields) -> _Told:
         _text(fields.first(b"sec-fetch-site")),
         opens_websocket(fields),
     )
-
-
-def _recognise(exchange: Exchange, told: _Told, doors: Doors) -> None:
-    if told.token is not None:
-        exchange.principal = doors.known(None, told.token)
-        return
-    # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
-    for cookie, found in told.sessions:
-        exchange.session, exchange.principal = cookie, doors.known(found, None)
-        if exchange.principal is not None:
-            return
 
 
 def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:

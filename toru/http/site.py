@@ -34,7 +34,7 @@ from toru.http.problems import problem
 from toru.http.proxy import Proxy
 from toru.http.records import Records
 from toru.http.request import Visit
-from toru.http.routes import PREFIX, is_proxied
+from toru.http.routes import PREFIX
 from toru.http.server.connection import Connection
 from toru.http.server.exchange import Exchange, Taker
 from toru.http.streams import Streams
@@ -132,11 +132,10 @@ class Site(Factory):
         """Whoever takes a request whose head has come. Raises ToruError where nobody does."""
         if self.stopping and not comes_from_plugin(exchange, self.doors):
             raise CoreStopping("toru is stopping and takes no new requests.")
-        target = exchange.head.target
-        if is_proxied(target):
+        if exchange.head.proxied:
             self._admit(exchange, PREFIX, self.doors)
             return self.proxy.take(exchange)
-        path, segments = _own_path(target)
+        path, segments = _own_path(exchange.head.target)
         self._admit(exchange, path, self.doors)
         limit = self.max_body_bytes if exchange.principal is not None else STRANGERS_BYTES
         return Visit(exchange, min(limit, self.max_body_bytes), path, segments)

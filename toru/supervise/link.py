@@ -152,11 +152,15 @@ class Link:
         request_id = str(next(self._ids))
         began = self._clock.seconds()
         exchange = Exchange(request_id, request, request.size, began + self._timeout, waiter)
-        self._exchanges.admit(exchange)
+        channel = self._channel
+        at_once = self._exchanges.admit(
+            exchange, sendable=channel is not None and channel.can_send and not self._pumping
+        )
         self._traffic.began()
         if self._timer is None:
             self._watch_deadlines()
-        self._pump()
+        if at_once and channel is not None:
+            self._send(channel, exchange)
         return partial(self._cancelled, request_id)
 
     def _pump(self) -> None:
@@ -168,15 +172,18 @@ class Link:
                 exchange = self._exchanges.next()
                 if exchange is None:
                     return
-                request = exchange.request
-                # A message is made of it: its body is not to be held twice until it is answered.
-                del exchange.request
-                try:
-                    channel.send(exchange.request_id, request)
-                except ToruError as error:
-                    self.failed(exchange.request_id, error)
+                self._send(channel, exchange)
         finally:
             self._pumping = False
+
+    def _send(self, channel: Channel, exchange: Exchange[HttpRequest, Waiter]) -> None:
+        request = exchange.request
+        # A message is made of it: its body is not to be held twice until it is answered.
+        del exchange.request
+        try:
+            channel.send(exchange.request_id, request)
+        except ToruError as error:
+            self.failed(exchange.request_id, error)
 
     def _cancelled(self, request_id: str) -> None:
         exchange = self._exchanges.settle(request_id)

@@ -66,25 +66,31 @@ class Exchanges(Generic[R, T]):
         """The sizes of all that wait or are in flight: what buffers may hold while a plugin does not read."""
         return self._bytes
 
-    def admit(self, exchange: Exchange[R, T]) -> None:
-        """Let it wait its turn.
+    def admit(self, exchange: Exchange[R, T], *, sendable: bool = False) -> bool:
+        """Let it wait its turn. Where it is `sendable`, nobody waits and a slot is free, it is in flight at once: returns
+        whether it is.
 
         Raises PluginBusy where too many do, or too many bytes; one alone is always let in. Raises
         ValueError where another exchange has the same request id.
         """
-        if exchange.request_id in self._live:
+        live = self._live
+        if exchange.request_id in live:
             raise ValueError(f"{exchange.request_id!r} is being asked already")
-        if len(self._live) >= self.concurrency + self._max_waiting:
+        if len(live) >= self.concurrency + self._max_waiting:
             raise PluginBusy(
                 f"The plugin is busy: {self._max_waiting:,} requests wait for it already.", retry_after=1
             )
-        if self._live and self._bytes + exchange.size > self._max_bytes:
+        if live and self._bytes + exchange.size > self._max_bytes:
             raise PluginBusy(
                 f"The plugin is busy: the requests that it has not answered hold {self._bytes:,} bytes.",
                 retry_after=1,
             )
-        self._live[exchange.request_id] = self._waiting[exchange.request_id] = exchange
+        exchange.sent = sendable and not self._waiting and len(live) < self.concurrency
+        live[exchange.request_id] = exchange
+        if not exchange.sent:
+            self._waiting[exchange.request_id] = exchange
         self._bytes += exchange.size
+        return exchange.sent
 
     def next(self) -> Exchange[R, T] | None:
         """The oldest that waits, now in flight; None where none waits or no slot is free."""
@@ -98,7 +104,8 @@ class Exchanges(Generic[R, T]):
         """Take it out, answered or given up; None where it is not here: late, double or made up."""
         exchange = self._live.pop(request_id, None)
         if exchange is not None:
-            self._waiting.pop(request_id, None)
+            if not exchange.sent:
+                del self._waiting[request_id]
             self._bytes -= exchange.size
         return exchange
 

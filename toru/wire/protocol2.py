@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, cast, get_args
+from typing import Final, Literal, cast, get_args
 
 from msgspec import DecodeError, Struct, json
 
@@ -34,7 +34,8 @@ from toru.wire.messages import (
 _LEVELS = frozenset[str](get_args(LogLevel))
 
 
-class _UsualAnswer(Struct, tag_field="type", tag="http"):
+class _UsualAnswer(Struct):
+    type: Literal["http"]
     request_id: str
     payload: payloads.Answer
 

@@ -41,6 +41,8 @@ LINGER_SECONDS = 2
 # a word would tell, and there may be none for hours.
 SILENT_SECONDS = 5
 _NEVER = 0
+# Of a request that is remembered, for the next one may be the same: somebody who looks again and again.
+MAX_REPEATED_BYTES = 4096
 
 
 # What reading waits for: requests that came before, whoever takes the body, the answer to a request to upgrade.
@@ -64,12 +66,16 @@ class Connection(Protocol):
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._url = b""
         self._lines: Lines = []
-        self._fields = Fields([])
+        # The last head, and the bytes of it where they were a whole request.
+        self._head = Head(b"GET", b"/", "1.1", Fields([]))
+        self._repeated: bytes | None = None
         self._exchanges: deque[Exchange] = deque()
         self._arriving: Exchange | None = None
         self._receiver: Receiver | None = None
         # Bytes since the last head was whole, or since a body's last piece.
         self._unseen = 0
+        # Heads in what is being read.
+        self._heads = 0
         self._in_head = self._feeding = self._turning = False
         self._held = 0
         # What is being read, while it is.
@@ -102,6 +108,12 @@ class Connection(Protocol):
             elif self._held & UPGRADE:
                 self._rest += data  # TLS gives what it has even when it was told to wait
             return  # else it was refused and sends on, or there is nobody to hear it
+        idle = not self._exchanges and not self._in_head
+        if data == self._repeated and idle:
+            self._repeat()
+            return
+        self._repeated = None
+        self._heads = 0
         self._unseen += len(data)
         self._feeding = True
         self._data = data
@@ -120,6 +132,16 @@ class Connection(Protocol):
         else:
             if self._unseen > MAX_HEAD_BYTES:
                 self._fail(too_large())
+            elif (
+                idle
+                and self._heads == 1
+                and self._arriving is None
+                and not self._in_head
+                and self._head.length == 0
+                and len(data) <= MAX_REPEATED_BYTES
+                and self._parser is not None
+            ):
+                self._repeated = data
         finally:
             self._feeding = False
             self._data = b""
@@ -131,6 +153,14 @@ class Connection(Protocol):
                 self.hold(BEHIND)
         elif self._in_head and self._patience != HEAD_SECONDS:
             self._wait(HEAD_SECONDS)
+
+    def _repeat(self) -> None:
+        """The same bytes, from the beginning of a request to its end, are the same request."""
+        exchange = Exchange(self, self._head, closes=False)
+        exchange.arrived = True
+        self._patience = _NEVER
+        self._exchanges.append(exchange)
+        self._turn()
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -153,15 +183,13 @@ class Connection(Protocol):
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self.address = getattr(self.transport.getPeer(), "host", "") or ""
-        if self._lines != self._fields.lines:
-            self._fields = Fields(self._lines)
-        head = Head(
-            parser.get_method(),
-            self._url,
-            parser.get_http_version(),
-            self._fields,
-            upgrades=parser.should_upgrade(),
-        )
+        self._heads += 1
+        head, fields = self._head, self._head.fields
+        same = self._lines == fields.lines
+        method, version, upgrades = parser.get_method(), parser.get_http_version(), parser.should_upgrade()
+        if not same or not head.has(method, self._url, version, upgrades=upgrades):
+            fields = fields if same else Fields(self._lines)
+            head = self._head = Head(method, self._url, version, fields, upgrades=upgrades)
         # Of HTTP/1.0 nobody can tell what a proxy on the way makes of keeping a connection (RFC 9112, 9.3).
         closes = head.version != "1.1" or not parser.should_keep_alive()
         exchange = self._arriving = Exchange(self, head, closes=closes)
@@ -250,7 +278,7 @@ class Connection(Protocol):
         self._receiver = receiver
         self._parser = None
         self._exchanges.clear()
-        self._lines, self._fields = [], Fields([])
+        self._lines, self._head = [], Head(b"GET", b"/", "1.1", Fields([]))
         self._go_on()
 
     def hold(self, reason: int) -> None:

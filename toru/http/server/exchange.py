@@ -105,15 +105,18 @@ class Exchange:
         self.handled = True
         try:
             if self._refusal is None:
-                self._check()
+                if not self.head.checked:
+                    self._check()
                 self.taker = self.connection.site.take(self)
         except ToruError as error:
             self.refuse(error)
         except Exception:
             self._refuse(unexpected(Failure()))
-        parts, self._parts = self._parts, []
-        for part in parts:
-            self.part(part)
+        parts = self._parts
+        if parts:
+            self._parts = []
+            for part in parts:
+                self.part(part)
         if self.arrived:
             self.whole()
         elif self.head.expects and not parts and self._refusal is None and not self.begun:
@@ -175,6 +178,8 @@ class Exchange:
         """What should have followed cannot be read: whoever took it is told, and the client where it can be."""
         self.closes = True
         taker, self.taker = self.taker, None
+        if self._refusal is not None:
+            return  # it is refused already, and whoever took it knows
         if taker is not None:
             taker.gone()
         if self.begun:

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from toru.errors import BadRequest, ExpectationFailed, HeadTooLarge, ToruError, VersionNotSupported
-from toru.http.routes import origin_form
+from toru.http.routes import is_proxied, origin_form
 from toru.http.server.fields import Fields
 
 # Bytes of a request's head, and of what stands beside the data of a chunked body.
@@ -23,14 +23,27 @@ class Head:
 
     `target` is path and query as they were sent, starting with `/`; `authority` the host where the target named one.
     `length` is that of the body: 0 where there is none, None where it is only known at its end. `upgrades`: it asks
-    for another protocol, and what follows may be of that.
+    for another protocol, and what follows may be of that. `proxied`: it is for a plugin's route. What takes a look at
+    the whole is known once it is `checked`.
     """
 
-    __slots__ = ("authority", "fields", "length", "method", "target", "upgrades", "version")
+    __slots__ = (
+        "_sent",
+        "authority",
+        "checked",
+        "fields",
+        "length",
+        "method",
+        "proxied",
+        "target",
+        "upgrades",
+        "version",
+    )
 
     def __init__(
         self, method: bytes, target: bytes, version: str, fields: Fields, *, upgrades: bool = False
     ) -> None:
+        self._sent = method, target, version
         self.method = method.decode("ascii")
         self.target = target
         self.version = version
@@ -38,6 +51,11 @@ class Head:
         self.upgrades = upgrades
         self.authority: bytes | None = None
         self.length: int | None = 0
+        self.proxied = self.checked = False
+
+    def has(self, method: bytes, target: bytes, version: str, *, upgrades: bool) -> bool:
+        """Whether it would be no other with these, and the same fields."""
+        return self._sent == (method, target, version) and self.upgrades == upgrades
 
     @property
     def expects(self) -> bool:
@@ -67,6 +85,8 @@ class Head:
             if self.method == "CONNECT":
                 raise BadRequest("This server is no tunnel.")
             self.target, self.authority = origin_form(self.target)
+        self.proxied = is_proxied(self.target)
+        self.checked = True
 
     def _check_older(self, told: _Told) -> None:
         if self.version != "1.0":
