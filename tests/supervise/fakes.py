@@ -171,7 +171,7 @@ class FakeChannel:
         self.calls: list[tuple[str, Any]] = []
         self.refuse: Callable[[str], None] | None = None
 
-    def send(self, request_id: str, request: HttpRequest) -> None:
+    def send(self, request_id: str, request: HttpRequest, *, alone: bool = False) -> None:
         self.calls.append(("send", request_id))
         if self.refuse is not None:
             self.refuse(request_id)

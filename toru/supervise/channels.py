@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol as Interface
 
 from msgspec.structs import replace
+from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IFileDescriptorReceiver, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toru.errors import LinkLost, ProtocolError, ToruError
+from toru.sending import send_now
 from toru.supervise.dial import Dial
 from toru.wire.messages import Answer, HttpRequest, Init, Message, Nonsense, Refusal
 from toru.wire.protocol1 import LengthPrefixed
@@ -59,8 +61,8 @@ class Channel(Interface):
     can_send: bool
     answering: bool
 
-    def send(self, request_id: str, request: HttpRequest) -> None:
-        """Raises BodyTooLarge where it does not fit into a message."""
+    def send(self, request_id: str, request: HttpRequest, *, alone: bool = False) -> None:
+        """Raises BodyTooLarge where it does not fit into a message. `alone`: no other is under way."""
 
     def cancel(self, request_id: str) -> None:
         """Nobody waits for this answer any more. The plugin is told where it wants to know."""
@@ -107,16 +109,22 @@ class Multiplexed(PluginConnection):
         self._framer = codec.framer()
         self._clock = clock
         self._tell_cancel = cancel
-        self._over = False
+        self._over = self._plain = False
         self._pause: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         self.can_send = self.answering = True
+        self._plain = isinstance(self.transport, tcp.Connection)
         self.transport.registerProducer(self, True)
         self.transport.write(self._codec.init(self._init))
 
-    def send(self, request_id: str, request: HttpRequest) -> None:
-        self._write(self._codec.request(request_id, request))
+    def send(self, request_id: str, request: HttpRequest, *, alone: bool = False) -> None:
+        frame = self._codec.request(request_id, request)
+        if alone and self._plain and not self._over:
+            send_now(self.transport, frame)
+        else:
+            # Of many, those of one turn of the reactor leave together.
+            self._write(frame)
 
     def cancel(self, request_id: str) -> None:
         if self._tell_cancel:
@@ -210,7 +218,7 @@ class PerMessage:
         self._over = False
         dial(path, _Notice(codec.init(init)))
 
-    def send(self, request_id: str, request: HttpRequest) -> None:
+    def send(self, request_id: str, request: HttpRequest, *, alone: bool = False) -> None:
         call = _Call(self._codec, self._codec.request(request_id, request))
         self._calls[request_id] = call
         call.done.addCallbacks(partial(self._answered, request_id), partial(self._failed, request_id))

@@ -181,7 +181,7 @@ class Link:
         # A message is made of it: its body is not to be held twice until it is answered.
         del exchange.request
         try:
-            channel.send(exchange.request_id, request)
+            channel.send(exchange.request_id, request, alone=len(self._exchanges) == 1)
         except ToruError as error:
             self.failed(exchange.request_id, error)
 

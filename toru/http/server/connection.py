@@ -27,6 +27,7 @@ from toru.http.server.fields import Fields, Lines
 from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
+from toru.sending import send_now
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -302,19 +303,10 @@ class Connection(Protocol):
             return
         if self._half_closed:
             self._since = self.site.ticks
-        transport = self.transport
-        # Most answers fit into the socket: to hand them to the kernel at once spares asking it when that may be done.
-        if (
-            self._plain
-            and len(self._exchanges) == 1
-            and not (transport.dataBuffer or transport._tempDataBuffer)
-        ):
-            sent = transport.writeSomeData(data)
-            if sent == len(data):
-                return
-            if isinstance(sent, int) and sent > 0:
-                data = data[sent:]
-        transport.write(data)
+        if self._plain and len(self._exchanges) == 1:
+            send_now(self.transport, data)
+        else:
+            self.transport.write(data)
 
     def pauseProducing(self) -> None:
         self.choked = True
