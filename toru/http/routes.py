@@ -16,7 +16,7 @@ _USUAL = 256
 
 _PREFIX = PREFIX.encode()
 _ABSOLUTE = re.compile(rb"https?://(?:[^/?#@]*@)?([^/?#@]+)(.*)", re.IGNORECASE)
-_SEGMENT = re.compile(rb"/([^/?]*)(.*)", re.DOTALL)
+_SEGMENT = re.compile(rb"/([^/?]*)")
 _UNSAFE = re.compile(rb"\.\.|[/\\]")
 
 
@@ -62,11 +62,19 @@ def split(target: bytes) -> Routed:
 
 
 def _split(target: bytes) -> Routed:
-    match = _SEGMENT.fullmatch(target[len(_PREFIX) :]) if is_proxied(target) else None
+    match = _SEGMENT.match(target, len(_PREFIX)) if is_proxied(target) else None
     if match is None:
         raise RouteNotFound("There is no plugin route here.")
-    raw, rest = match.groups()
-    segment = unquote_to_bytes(raw) if b"%" in raw else raw
+    name, prefix = _named(match[1])
+    path = target[match.end() :].decode("iso-8859-1")
+    bare = not path.startswith("/")
+    return Routed(name, prefix, "/" + path if bare else path, bare)
+
+
+@lru_cache(maxsize=512)
+def _named(raw: bytes) -> tuple[str, str]:
+    """The route that a segment names, and the path up to and with it."""
+    segment = unquote_to_bytes(raw)
     if _UNSAFE.search(segment):
         raise BadRoute("A plugin's route cannot hold '..', a backslash or an encoded slash.")
     try:
@@ -75,9 +83,7 @@ def _split(target: bytes) -> Routed:
         name = ""
     if not name:
         raise RouteNotFound("No plugin has this route.")
-    path = rest.decode("iso-8859-1")
-    prefix = f"{PREFIX}/{name}"
-    return Routed(name, prefix, path if path.startswith("/") else "/" + path, not path.startswith("/"))
+    return name, f"{PREFIX}/{name}"
 
 
 # Many targets are asked for again and again.
