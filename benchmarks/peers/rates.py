@@ -14,15 +14,27 @@ from benchmarks.peers.table import Row
 
 
 class Case(NamedTuple):
-    """So many connections, answers of so many bytes, and bodies of so many where something is sent."""
+    """So many connections, answers of so many bytes, and bodies of so many where something is sent.
+
+    `varied`: no request is the same as another.
+    """
 
     connections: int
     answer: int
     post: int = 0
+    varied: bool = False
 
     def __str__(self) -> str:
         told = f"{self.connections} connection{'s' if self.connections > 1 else ''}, {size(self.answer)}"
-        return f"{told}, {size(self.post)} sent" if self.post else told
+        sent = f", {size(self.post)} sent" if self.post else ""
+        return told + sent + (", each request another" if self.varied else "")
+
+    @property
+    def script(self) -> str:
+        """What wrk has to be told in Lua."""
+        if self.varied:
+            return _VARIED
+        return _POST.format(bytes=self.post) if self.post else ""
 
 
 class Measured(NamedTuple):
@@ -43,8 +55,18 @@ wrk.headers["Content-Type"] = "text/plain"
 wrk.body = string.rep("x", {bytes})
 """
 
+# The path is known once the threads of wrk are there.
+_VARIED = """\
+local number = 0
+request = function()
+  number = number + 1
+  return wrk.format(nil, wrk.path .. "?" .. number)
+end
+"""
+
 CASES = (
     *(Case(connections, SMALL) for connections in (1, 32, 128)),
+    Case(32, SMALL, varied=True),
     *(Case(32, bytes) for bytes in (1024, 65536)),
     *(Case(32, SMALL, bytes) for bytes in (1024, 65536)),
 )
@@ -126,7 +148,7 @@ def _try(peer: Peer, case: Case, seconds: int) -> Measured | str:
             peer.headers,
             case.connections,
             seconds,
-            script=_POST.format(bytes=case.post) if case.post else "",
+            script=case.script,
         )
     except wrk.WrkError as error:
         return str(error)
