@@ -15,6 +15,7 @@ from twisted.internet.threads import deferToThread
 
 from toru.http.server.connection import BODY_SECONDS, HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
 from toru.http.site import STRANGERS_BYTES, all_drained
+from toru.store.accounttable import Keys
 from toru.wire.messages import Answer
 
 from .fakes import (
@@ -174,6 +175,25 @@ def test_a_client_that_keeps_us_waiting(tmp_path: Path, sent: bytes, patience: i
     assert not transport.connected
     assert (parsed(transport.value()).status if transport.value() else None) == code
     assert clock.getDelayedCalls() == []
+
+
+def test_the_same_bytes_again_are_judged_anew(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    _, site, transport = on_a_clock(tmp_path, plugins)
+    asked = f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode()
+
+    def status_of(sent: bytes) -> int:
+        transport.clear()
+        transport.protocol.dataReceived(sent)
+        return parsed(transport.value()).status
+
+    assert [status_of(asked) for _ in range(3)] == [200, 200, 200]
+    ids = [request.headers["x-request-id"] for request in plugins.requests]
+    assert len(set(ids)) == 3
+    plugins.statuses.clear()
+    assert status_of(asked) == 404
+    site.doors.start(Keys([], []), [])
+    assert status_of(asked) == 401
 
 
 def test_one_wakeup_for_a_connection_and_none_for_the_site(tmp_path: Path) -> None:

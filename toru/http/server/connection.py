@@ -9,7 +9,6 @@ from collections import deque
 from socket import SO_ERROR, SOL_SOCKET
 from typing import TYPE_CHECKING
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.interfaces import (
     IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
@@ -23,8 +22,9 @@ from zope.interface import implementer
 
 from toru.errors import BadRequest, RequestTimeout, ToruError
 from toru.http.server.exchange import Exchange
-from toru.http.server.fields import Fields, Lines
-from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
+from toru.http.server.fields import Fields
+from toru.http.server.head import Head
+from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
 from toru.sending import send_now
@@ -42,8 +42,6 @@ LINGER_SECONDS = 2
 # a word would tell, and there may be none for hours.
 SILENT_SECONDS = 5
 _NEVER = 0
-# Of a request that is remembered, for the next one may be the same: somebody who looks again and again.
-MAX_REPEATED_BYTES = 4096
 
 
 # What reading waits for: requests that came before, whoever takes the body, the answer to a request to upgrade.
@@ -52,7 +50,7 @@ BEHIND, TAKER, UPGRADE = 1, 2, 4
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
 class Connection(Protocol):
-    """Reads with llhttp. One request is in hand at a time; those behind it wait, and while they do nothing is read."""
+    """One request is in hand at a time; those behind it wait, and while they do nothing is read."""
 
     # Typed by what it does here; over TLS it is another.
     transport: Server
@@ -64,28 +62,21 @@ class Connection(Protocol):
         # A request came on it before; what was written waits in memory for its client; a request is in hand, or its answer
         # has not left, that the end of the core waits for.
         self.used = self.choked = self.holds_up = False
-        self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        self._url = b""
-        self._lines: Lines = []
-        # The last head, and the bytes of it where they were a whole request.
-        self._head = Head(b"GET", b"/", "1.1", Fields([]))
-        self._repeated: bytes | None = None
+        self._reader: Reader | None = Reader(self)
         self._exchanges: deque[Exchange] = deque()
         self._arriving: Exchange | None = None
         self._receiver: Receiver | None = None
-        # Bytes since the last head was whole, or since a body's last piece.
-        self._unseen = 0
-        # Heads in what is being read.
-        self._heads = 0
-        self._in_head = self._feeding = self._turning = False
+        self._feeding = self._turning = False
         self._held = 0
-        # What is being read, while it is.
-        self._data = b""
         # What came behind a request to upgrade.
         self._rest = b""
         self._closing = self._lost = self._plain = self._half_closed = False
         # How many of the site's ticks something is waited for, and since when.
         self._since, self._patience = site.ticks, IDLE_SECONDS
+
+    @property
+    def _in_head(self) -> bool:
+        return self._reader is not None and self._reader.in_head
 
     @property
     def idle(self) -> bool:
@@ -102,50 +93,31 @@ class Connection(Protocol):
     # -- reading
 
     def dataReceived(self, data: bytes) -> None:
-        parser = self._parser
-        if parser is None:
+        reader = self._reader
+        if reader is None:
             if self._receiver is not None:
                 self._receiver.received(data)
             elif self._held & UPGRADE:
                 self._rest += data  # TLS gives what it has even when it was told to wait
             return  # else it was refused and sends on, or there is nobody to hear it
-        idle = not self._exchanges and not self._in_head
-        if data == self._repeated and idle:
-            self._repeat()
+        if data == reader.repeated and not self._exchanges:
+            self.headed(reader.head, closes=False, whole=True)
             return
-        self._repeated = None
-        self._heads = 0
-        self._unseen += len(data)
         self._feeding = True
-        self._data = data
         try:
-            parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            # Read on only once it is known whether this is a new protocol or the next request.
-            if self._parser is not None:
-                self._rest = data[upgrade.args[0] :]
-                self._parser = None
-                self.hold(UPGRADE)
-        except HttpParserError:
+            rest = reader.feed(data)
+        except ToruError as error:
             # Not so where it is about what came behind the last request that we take.
-            if self._parser is not None:
-                self._fail(BadRequest("This is no request of HTTP/1.1 with a method that is registered."))
+            if self._reader is not None:
+                self._fail(error)
         else:
-            if self._unseen > MAX_HEAD_BYTES:
-                self._fail(too_large())
-            elif (
-                idle
-                and self._heads == 1
-                and self._arriving is None
-                and not self._in_head
-                and self._head.length == 0
-                and len(data) <= MAX_REPEATED_BYTES
-                and self._parser is not None
-            ):
-                self._repeated = data
+            if rest is not None and self._reader is not None:
+                # Read on only once it is known whether this is a new protocol or the next request.
+                self._rest = rest
+                self._reader = None
+                self.hold(UPGRADE)
         finally:
             self._feeding = False
-            self._data = b""
         if self._held & UPGRADE and not self._exchanges:
             self._go_on()
         elif self._exchanges:
@@ -155,67 +127,42 @@ class Connection(Protocol):
         elif self._in_head and self._patience != HEAD_SECONDS:
             self._wait(HEAD_SECONDS)
 
-    def _repeat(self) -> None:
-        """The same bytes, from the beginning of a request to its end, are the same request."""
-        exchange = Exchange(self, self._head, closes=False)
-        exchange.arrived = True
-        self._patience = _NEVER
-        self._exchanges.append(exchange)
-        self._turn()
-
-    def on_message_begin(self) -> None:
-        self._in_head = True
-        self._url = b""
-        self._lines = []
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # Those behind a chunked body are no part of the head: they are dropped.
-        if self._in_head and len(self._lines) <= MAX_FIELDS:
-            self._lines.append((name.lower(), value.rstrip(b" \t")))
-
-    def on_headers_complete(self) -> None:
-        parser = self._parser
-        assert parser is not None
-        self._in_head = False
-        self._unseen = 0
+    def headed(self, head: Head, *, closes: bool, whole: bool = False) -> None:
+        """A head has come, or, `whole`, all of a request that has no body."""
+        if self._reader is None:
+            # Only so llhttp reads no further in what it was given.
+            raise BadRequest("Nothing is taken behind the last request of a connection.")
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self.address = getattr(self.transport.getPeer(), "host", "") or ""
-        self._heads += 1
-        head, fields = self._head, self._head.fields
-        same = self._lines == fields.lines
-        method, version, upgrades = parser.get_method(), parser.get_http_version(), parser.should_upgrade()
-        if not same or not head.has(method, self._url, version, upgrades=upgrades):
-            fields = fields if same else Fields(self._lines)
-            head = self._head = Head(method, self._url, version, fields, upgrades=upgrades)
-        # Of HTTP/1.0 nobody can tell what a proxy on the way makes of keeping a connection (RFC 9112, 9.3).
-        closes = head.version != "1.1" or not parser.should_keep_alive()
-        exchange = self._arriving = Exchange(self, head, closes=closes)
-        self._wait(BODY_SECONDS)
+        exchange = Exchange(self, head, closes=closes)
         self._exchanges.append(exchange)
+        if whole:
+            exchange.arrived = True
+            self._patience = _NEVER
+        else:
+            self._arriving = exchange
+            self._wait(BODY_SECONDS)
         self._turn()
 
-    def on_body(self, body: bytes) -> None:
-        self._unseen = 0
+    def part(self, body: bytes) -> None:
+        """A piece of its body."""
         self._since = self.site.ticks
         assert self._arriving is not None
         self._arriving.part(body)
 
-    def on_message_complete(self) -> None:
-        self._unseen = 0
+    def ended(self) -> None:
+        """All of it has come."""
         self._patience = _NEVER
         exchange, self._arriving = self._arriving, None
         assert exchange is not None
         if exchange.closes:
-            self._parser = None
+            self._reader = None
         exchange.whole()
 
     def _fail(self, error: ToruError) -> None:
         """What comes in cannot be told apart any more: answer what came before, say so, and close."""
-        self._parser = None
+        self._reader = None
         exchange = self._arriving
         if exchange is None:
             exchange = Exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
@@ -227,7 +174,7 @@ class Connection(Protocol):
 
     def deafen(self) -> None:
         """Take nothing of what comes in any more."""
-        self._parser = None
+        self._reader = None
 
     # -- one after another
 
@@ -268,7 +215,7 @@ class Connection(Protocol):
     def _go_on(self) -> None:
         """What came behind a request to upgrade is for who took it, and where nobody did the next request."""
         if self._receiver is None:
-            self._parser = HttpRequestParser(self)
+            self._reader = Reader(self)
         rest, self._rest = self._rest, b""
         self.release(UPGRADE)
         if rest:
@@ -277,9 +224,8 @@ class Connection(Protocol):
     def switch(self, receiver: Receiver) -> None:
         """All is the receiver's from now on; it says `close`. What was kept of requests is dropped: that may be long."""
         self._receiver = receiver
-        self._parser = None
+        self._reader = None
         self._exchanges.clear()
-        self._lines, self._head = [], Head(b"GET", b"/", "1.1", Fields([]))
         self._go_on()
 
     def hold(self, reason: int) -> None:
@@ -337,7 +283,7 @@ class Connection(Protocol):
         if self._closing or self._lost:
             return
         self._closing = True
-        self._parser = self._receiver = None
+        self._reader = self._receiver = None
         self._exchanges.clear()
         # As a producer that is paused it would keep the transport from ending.
         self.transport.unregisterProducer()
@@ -360,7 +306,7 @@ class Connection(Protocol):
 
     def readConnectionLost(self) -> None:
         """The client says no more. It may still be there and wait for its answers, or have gone altogether."""
-        self._parser = None
+        self._reader = None
         self._half_closed = True
         self._since = self.site.ticks
         if self._arriving is not None:
@@ -383,7 +329,7 @@ class Connection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._lost = True
         self.holds_up = False
-        self._parser = None
+        self._reader = None
         exchanges, self._exchanges = self._exchanges, deque()
         for exchange in exchanges:
             exchange.gone()
