@@ -72,6 +72,7 @@ def test_defaults(tmp_path: Path) -> None:
         request_timeout=30.0,
         stream_idle_timeout=300.0,
         max_streams=1000,
+        max_connections=10_000,
         max_body_bytes=8 * 1024 * 1024,
         max_message_bytes=16 * 1024 * 1024,
         trusted_proxies=(),
@@ -118,6 +119,7 @@ def test_every_variable(tmp_path: Path) -> None:
             "TORU_REQUEST_TIMEOUT": "2.5",
             "TORU_STREAM_IDLE_TIMEOUT": "60",
             "TORU_MAX_STREAMS": "12",
+            "TORU_MAX_CONNECTIONS": "34",
             "TORU_MAX_BODY_BYTES": "3000",
             "TORU_MAX_MESSAGE_BYTES": "70000",
             "TORU_TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 ::1",
@@ -127,7 +129,7 @@ def test_every_variable(tmp_path: Path) -> None:
     assert config.listen == ("tcp:1:interface=127.0.0.1", "unix:/x")
     assert (config.plugins, config.data, config.logs) == (tmp_path / "p", Path("/e"), tmp_path / "l")
     assert (config.request_timeout, config.max_body_bytes, config.max_message_bytes) == (2.5, 3000, 70000)
-    assert (config.stream_idle_timeout, config.max_streams) == (60.0, 12)
+    assert (config.stream_idle_timeout, config.max_streams, config.max_connections) == (60.0, 12, 34)
     assert config.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
 
 

@@ -109,6 +109,7 @@ class Config(Struct, frozen=True, kw_only=True):
     request_timeout: float
     stream_idle_timeout: float
     max_streams: int
+    max_connections: int
     max_body_bytes: int
     max_message_bytes: int
     trusted_proxies: tuple[Network, ...]
@@ -132,6 +133,7 @@ _VARIABLES = (
     "request_timeout",
     "stream_idle_timeout",
     "max_streams",
+    "max_connections",
     "max_body_bytes",
     "max_message_bytes",
     "trusted_proxies",
@@ -141,6 +143,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "request_timeout": 30.0,
     "stream_idle_timeout": 300.0,
     "max_streams": 1000,
+    "max_connections": 10_000,
     "max_body_bytes": 8 * MIB,
     "max_message_bytes": 16 * MIB,
     "trusted_proxies": (),
@@ -154,6 +157,7 @@ _TOP: Mapping[str, Any] = {
     "request_timeout": Seconds,
     "stream_idle_timeout": Seconds,
     "max_streams": Count,
+    "max_connections": Count,
     "max_body_bytes": MessageBytes,
     "max_message_bytes": MessageBytes,
     "trusted_proxies": tuple[str, ...],
@@ -188,6 +192,7 @@ _ALLOWED: Mapping[str, str] = {
     "request_timeout": _A_DURATION,
     "stream_idle_timeout": _A_DURATION,
     "max_streams": _A_COUNT,
+    "max_connections": _A_COUNT,
     "concurrency": _A_COUNT,
     "protocol": 'the string "1" or "2"',
     "memory_max": 'a whole number of bytes above 0, or a string such as "256M" (K, M or G)',

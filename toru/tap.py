@@ -40,6 +40,7 @@ from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard, read_built
 from toru.http.metrics import Metrics, Sources
 from toru.http.records import Records
+from toru.http.server.crowd import affordable
 from toru.http.site import Site, all_drained, make_site
 from toru.http.streams import Streams
 from toru.memory import Memory
@@ -162,12 +163,14 @@ class Toru(Service):
             streams=self._streams,
             webhooks=memory.webhooks,
             deliveries=memory.deliveries,
+            connections=lambda: len(self._site.connections),
         )
         self._site = make_site(
             reactor,
             self._supervisor,
             plugins_folder=config.plugins,
             max_body_bytes=config.max_body_bytes,
+            max_connections=affordable(config.max_connections),
             trusted_proxies=config.trusted_proxies,
             in_thread=deferToThread,
             doors=entrance.doors,

@@ -114,6 +114,7 @@ def unrecorded(clock: Any) -> dict[str, Any]:
         "audit": Audit(clock, events),
         "dashboard": Dashboard({}),
         "metrics": None,
+        "max_connections": 1000,
     }
 
 

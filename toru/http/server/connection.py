@@ -81,9 +81,10 @@ class Connection(Protocol):
         self._since, self._patience = site.ticks, IDLE_SECONDS
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing of a request has come since the last was answered."""
-        return not self._exchanges and not self._closing and not self._in_head
+    def idle_since(self) -> int | None:
+        """The site's tick since when nothing of a request has come, all before is answered, and nobody else has it."""
+        busy = self._exchanges or self._closing or self._in_head or self._receiver
+        return None if busy else self._since
 
     def connectionMade(self) -> None:
         if ISSLTransport.providedBy(self.transport):
@@ -309,7 +310,7 @@ class Connection(Protocol):
         """The core stops: what is idle is closed. On a new one a request may be on its way, which is told so."""
         if self._receiver is not None:
             self._receiver.stop()
-        elif self.used and self.idle:
+        elif self.used and self.idle_since is not None:
             self.close()
 
     def close(self, *, linger: bool = False) -> None:
