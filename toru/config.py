@@ -115,6 +115,7 @@ class Config(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[Network, ...]
     supervision: Supervision
     plugin: Mapping[str, PluginSettings]
+    access_log: Path | None = None
     log_limits: LogLimits = LogLimits()
     kv_limits: KvLimits = KvLimits()
     webhooks: tuple[Webhook, ...] = ()
@@ -126,6 +127,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 _FOLDERS = ("plugins", "data", "logs")
+_PATHS = (*_FOLDERS, "access_log")
 _SQLITE = "sqlite:///"
 _FLAGS = ("listen", *_FOLDERS, "database")
 _VARIABLES = (
@@ -137,6 +139,7 @@ _VARIABLES = (
     "max_body_bytes",
     "max_message_bytes",
     "trusted_proxies",
+    "access_log",
 )
 _DEFAULTS: Mapping[str, Any] = {
     "listen": (DEFAULT_LISTEN,),
@@ -152,7 +155,7 @@ _DEFAULTS: Mapping[str, Any] = {
 # What a value looks like in its source, before paths and networks are made of it.
 _TOP: Mapping[str, Any] = {
     "listen": Annotated[tuple[Text, ...], Meta(min_length=1)],
-    **dict.fromkeys(_FOLDERS, Text),
+    **dict.fromkeys(_PATHS, Text),
     "database": Annotated[str, Meta(pattern=rf"\A{_SQLITE}[^\x00-\x1f\x7f]+\Z")],
     "request_timeout": Seconds,
     "stream_idle_timeout": Seconds,
@@ -178,6 +181,7 @@ _A_SIZE = "a whole number of bytes above 0 and below 2 GiB"
 _ALLOWED: Mapping[str, str] = {
     "listen": f"one or more endpoints such as {DEFAULT_LISTEN}",
     **dict.fromkeys(_FOLDERS, "the path of a folder, without control characters"),
+    "access_log": "the path of a file, without control characters",
     "database": f"{_SQLITE} and the path of a file, without control characters",
     "kv": "a table",
     "max_body_bytes": _A_SIZE,
@@ -334,8 +338,8 @@ def _checked(
 
 
 def _resolved(key: str, value: Any, base: Path, name: str) -> Any:
-    """A checked value as Config has it: folders under `base` where they are relative, networks parsed."""
-    if key in _FOLDERS:
+    """A checked value as Config has it: paths under `base` where they are relative, networks parsed."""
+    if key in _PATHS:
         return Path(os.path.abspath(base / value))
     if key == "database":
         return _SQLITE + os.path.abspath(base / value.removeprefix(_SQLITE))

@@ -115,6 +115,7 @@ def unrecorded(clock: Any) -> dict[str, Any]:
         "dashboard": Dashboard({}),
         "metrics": None,
         "max_connections": 1000,
+        "access_log": None,
     }
 
 

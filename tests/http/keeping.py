@@ -179,6 +179,7 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
         audit=Audit(real, events),
         dashboard=Dashboard({}),
         metrics=Metrics(sources, real, deferToThread),
+        access_log=None,
     )
     async with listening(site) as port:
         door = Door(plugins, site, folder, port)

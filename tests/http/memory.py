@@ -23,10 +23,14 @@ LIMIT = 1000
 
 
 def on_a_clock(
-    tmp_path: Path, plugins: FakePlugins, trusted_proxies: Networks = (), **settings: Any
+    tmp_path: Path,
+    plugins: FakePlugins,
+    trusted_proxies: Networks = (),
+    clock: Clock | None = None,
+    **settings: Any,
 ) -> tuple[Clock, Site, StringTransportWithDisconnection]:
     """A site, and a connection to it. `settings` are arguments of `make_site`."""
-    clock = Clock()
+    clock = clock or Clock()
     site = make_site(
         clock,
         plugins,

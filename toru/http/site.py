@@ -38,7 +38,9 @@ from toru.http.routes import PREFIX, is_proxied
 from toru.http.server.connection import Connection
 from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
+from toru.http.server.logged import Logged
 from toru.http.streams import Streams
+from toru.store.accesslog import AccessLog
 from toru.store.accounts import Accounts
 
 # The most that is taken in from somebody unknown: far more than a sign-in needs.
@@ -69,6 +71,7 @@ class Site(Factory):
         trusted_proxies: Networks,
         audit: Audit,
         max_connections: int,
+        access_log: AccessLog | None,
     ) -> None:
         """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
         self.face = face
@@ -84,6 +87,9 @@ class Site(Factory):
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
         self.max_connections = max_connections
+        self.access_log = access_log
+        # Where there is no such log, it costs a request nothing.
+        self.make_exchange = Exchange if access_log is None else Logged
         self._crowd = Crowd(max_connections, reactor)
         self.connections = self._crowd.connections
         self._waiting: list[Deferred[None]] = []
@@ -99,6 +105,7 @@ class Site(Factory):
             self.trusted_proxies,
             self.audit,
             self.max_connections,
+            self.access_log,
         )
         site._admit = admit_plugin
         return site
@@ -189,6 +196,7 @@ def make_site(
     audit: Audit,
     dashboard: Dashboard,
     metrics: Metrics,
+    access_log: AccessLog | None,
 ) -> Site:
     """The factory to listen with. `in_thread` is `deferToThread`, or does as it does."""
     face = Face(
@@ -202,7 +210,9 @@ def make_site(
         metrics=metrics,
     )
     proxy = Proxy(plugins)
-    return Site(face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit, max_connections)
+    return Site(
+        face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit, max_connections, access_log
+    )
 
 
 def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> Deferred[None]:

@@ -165,7 +165,7 @@ class Connection(Protocol):
         )
         # Of HTTP/1.0 nobody can tell what a proxy on the way makes of keeping a connection (RFC 9112, 9.3).
         closes = head.version != "1.1" or not parser.should_keep_alive()
-        exchange = self._arriving = Exchange(self, head, closes=closes)
+        exchange = self._arriving = self.site.make_exchange(self, head, closes=closes)
         self._wait(BODY_SECONDS)
         self._exchanges.append(exchange)
         self._turn()
@@ -190,7 +190,7 @@ class Connection(Protocol):
         self._parser = None
         exchange = self._arriving
         if exchange is None:
-            exchange = Exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
+            exchange = self.site.make_exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
             exchange.arrived = True
             self._exchanges.append(exchange)
         self._arriving = None
