@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 from operator import itemgetter
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor, IReactorTime, ISSLTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
@@ -116,8 +116,8 @@ class _Refusing(Protocol):
         crowd.telling += 1
         self._end = crowd.clock.callLater(LINGER_SECONDS, transport.abortConnection)
         transport.write(_answer(int(crowd.clock.seconds())))
-        # It is told at once that nothing more comes; TLS knows no such half.
-        if IHalfCloseableDescriptor.providedBy(transport):
+        # It is told at once that nothing more comes; TLS knows no such half, and has still to agree with it on a key.
+        if IHalfCloseableDescriptor.providedBy(transport) and not ISSLTransport.providedBy(transport):
             transport.loseWriteConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:

@@ -82,12 +82,14 @@ class Logged(Exchange):
     def _note(self) -> None:
         if self.over:
             return
-        head, log = self.head, self._log
+        head, log, connection = self.head, self._log, self.connection
         now = log.clock.seconds()
+        # Without a proxy to believe there is nothing to work out.
+        address = self.front.address if connection.site.trusted_proxies else connection.address
         log.add(
             b'%s - %s %s "%s" %d %s %s %.3f\n'
             % (
-                _word(self.front.address),
+                _word(address),
                 _word("" if self.principal is None else self.principal.name),
                 _moment(int(now)),
                 _request(head),
