@@ -72,6 +72,7 @@ def test_defaults(tmp_path: Path) -> None:
         request_timeout=30.0,
         stream_idle_timeout=300.0,
         max_streams=1000,
+        max_connections=10_000,
         max_body_bytes=8 * 1024 * 1024,
         max_message_bytes=16 * 1024 * 1024,
         trusted_proxies=(),
@@ -118,16 +119,19 @@ def test_every_variable(tmp_path: Path) -> None:
             "TORU_REQUEST_TIMEOUT": "2.5",
             "TORU_STREAM_IDLE_TIMEOUT": "60",
             "TORU_MAX_STREAMS": "12",
+            "TORU_MAX_CONNECTIONS": "34",
             "TORU_MAX_BODY_BYTES": "3000",
             "TORU_MAX_MESSAGE_BYTES": "70000",
             "TORU_TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 ::1",
+            "TORU_ACCESS_LOG": "l/access.log",
         },
         tmp_path,
     )
     assert config.listen == ("tcp:1:interface=127.0.0.1", "unix:/x")
     assert (config.plugins, config.data, config.logs) == (tmp_path / "p", Path("/e"), tmp_path / "l")
+    assert config.access_log == tmp_path / "l" / "access.log"
     assert (config.request_timeout, config.max_body_bytes, config.max_message_bytes) == (2.5, 3000, 70000)
-    assert (config.stream_idle_timeout, config.max_streams) == (60.0, 12)
+    assert (config.stream_idle_timeout, config.max_streams, config.max_connections) == (60.0, 12, 34)
     assert config.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
 
 
@@ -146,6 +150,7 @@ def test_whole_file(tmp_path: Path) -> None:
         listen = ["tcp:1", "tcp:2"]
         plugins = "p"
         data = "/srv/data"
+        access_log = "access.log"
         max_body_bytes = 1000
         max_message_bytes = 100_000
         trusted_proxies = ["192.168.0.0/16"]
@@ -179,6 +184,7 @@ def test_whole_file(tmp_path: Path) -> None:
     )
     config = load({"config": "etc/site.toml"}, {}, tmp_path)
     assert config.plugins == folder / "p"
+    assert config.access_log == folder / "access.log"
     assert config.data == Path("/srv/data")
     assert config.logs == Path("/srv/data/logs")
     assert config.listen == ("tcp:1", "tcp:2")
@@ -250,6 +256,10 @@ def test_whole_file(tmp_path: Path) -> None:
         (
             'data = "a\\u0000b"',
             "toru.toml: `data` must be the path of a folder, without control characters, not 'a\\x00b'",
+        ),
+        (
+            "access_log = true",
+            "toru.toml: `access_log` must be the path of a file, without control characters, not True",
         ),
         ("data = ''", "toru.toml: `data` must be the path of a folder, without control characters, not ''"),
     ],

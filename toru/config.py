@@ -109,11 +109,13 @@ class Config(Struct, frozen=True, kw_only=True):
     request_timeout: float
     stream_idle_timeout: float
     max_streams: int
+    max_connections: int
     max_body_bytes: int
     max_message_bytes: int
     trusted_proxies: tuple[Network, ...]
     supervision: Supervision
     plugin: Mapping[str, PluginSettings]
+    access_log: Path | None = None
     log_limits: LogLimits = LogLimits()
     kv_limits: KvLimits = KvLimits()
     webhooks: tuple[Webhook, ...] = ()
@@ -125,6 +127,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 _FOLDERS = ("plugins", "data", "logs")
+_PATHS = (*_FOLDERS, "access_log")
 _SQLITE = "sqlite:///"
 _FLAGS = ("listen", *_FOLDERS, "database")
 _VARIABLES = (
@@ -132,15 +135,18 @@ _VARIABLES = (
     "request_timeout",
     "stream_idle_timeout",
     "max_streams",
+    "max_connections",
     "max_body_bytes",
     "max_message_bytes",
     "trusted_proxies",
+    "access_log",
 )
 _DEFAULTS: Mapping[str, Any] = {
     "listen": (DEFAULT_LISTEN,),
     "request_timeout": 30.0,
     "stream_idle_timeout": 300.0,
     "max_streams": 1000,
+    "max_connections": 10_000,
     "max_body_bytes": 8 * MIB,
     "max_message_bytes": 16 * MIB,
     "trusted_proxies": (),
@@ -149,11 +155,12 @@ _DEFAULTS: Mapping[str, Any] = {
 # What a value looks like in its source, before paths and networks are made of it.
 _TOP: Mapping[str, Any] = {
     "listen": Annotated[tuple[Text, ...], Meta(min_length=1)],
-    **dict.fromkeys(_FOLDERS, Text),
+    **dict.fromkeys(_PATHS, Text),
     "database": Annotated[str, Meta(pattern=rf"\A{_SQLITE}[^\x00-\x1f\x7f]+\Z")],
     "request_timeout": Seconds,
     "stream_idle_timeout": Seconds,
     "max_streams": Count,
+    "max_connections": Count,
     "max_body_bytes": MessageBytes,
     "max_message_bytes": MessageBytes,
     "trusted_proxies": tuple[str, ...],
@@ -174,6 +181,7 @@ _A_SIZE = "a whole number of bytes above 0 and below 2 GiB"
 _ALLOWED: Mapping[str, str] = {
     "listen": f"one or more endpoints such as {DEFAULT_LISTEN}",
     **dict.fromkeys(_FOLDERS, "the path of a folder, without control characters"),
+    "access_log": "the path of a file, without control characters",
     "database": f"{_SQLITE} and the path of a file, without control characters",
     "kv": "a table",
     "max_body_bytes": _A_SIZE,
@@ -188,6 +196,7 @@ _ALLOWED: Mapping[str, str] = {
     "request_timeout": _A_DURATION,
     "stream_idle_timeout": _A_DURATION,
     "max_streams": _A_COUNT,
+    "max_connections": _A_COUNT,
     "concurrency": _A_COUNT,
     "protocol": 'the string "1" or "2"',
     "memory_max": 'a whole number of bytes above 0, or a string such as "256M" (K, M or G)',
@@ -329,8 +338,8 @@ def _checked(
 
 
 def _resolved(key: str, value: Any, base: Path, name: str) -> Any:
-    """A checked value as Config has it: folders under `base` where they are relative, networks parsed."""
-    if key in _FOLDERS:
+    """A checked value as Config has it: paths under `base` where they are relative, networks parsed."""
+    if key in _PATHS:
         return Path(os.path.abspath(base / value))
     if key == "database":
         return _SQLITE + os.path.abspath(base / value.removeprefix(_SQLITE))

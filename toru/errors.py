@@ -35,6 +35,7 @@ ToruError
  ├─ PluginUnavailable         503  it is enabled and not up
  ├─ PluginBusy                503  its queue is full
  ├─ SignInBusy                503  as many passwords wait to be checked as may wait
+ ├─ TooManyConnections        503  as many clients are connected as may be
  ├─ CoreStopping              503  this core is going down
  ├─ StorageUnavailable        503  the database cannot do it now
  ├─ PluginTimeout             504  no answer in time
@@ -330,6 +331,14 @@ class SignInBusy(ToruError):
     status = 503
     code = "sign-in-busy"
     title = "Sign-in busy"
+
+
+class TooManyConnections(ToruError):
+    """As many clients are connected as may be."""
+
+    status = 503
+    code = "too-many-connections"
+    title = "Too many connections"
 
 
 class CoreStopping(ToruError):

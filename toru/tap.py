@@ -40,10 +40,12 @@ from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard, read_built
 from toru.http.metrics import Metrics, Sources
 from toru.http.records import Records
+from toru.http.server.crowd import affordable
 from toru.http.site import Site, all_drained, make_site
 from toru.http.streams import Streams
 from toru.memory import Memory
 from toru.model import Event
+from toru.store.accesslog import AccessLog
 from toru.store.database import Database
 from toru.store.enabled import EnabledPlugins
 from toru.store.folders import instance_id, lock_data, prepare
@@ -119,6 +121,7 @@ class Toru(Service):
         self._addresses: list[str] = []
         self._api_url = ""
         self._storage_site: Site | None = None
+        self._access_log: AccessLog | None = None
         self._cannot_listen: StartError | None = None
 
     # -- the start
@@ -145,6 +148,9 @@ class Toru(Service):
         self._spawner = Spawner(reactor, reactor, self._environ, raise_open_files())
         prepare(config)
         self._lock = lock_data(config)
+        if config.access_log is not None:
+            self._access_log = AccessLog(config.access_log, reactor, deferToThread)
+            self._access_log.open()
         self._clear_run_folder()
         self._watch = FolderWatch(reactor, reactor, config.plugins, lambda: self._supervisor.look())
         self._database = Database(config.database, reactor)
@@ -162,12 +168,14 @@ class Toru(Service):
             streams=self._streams,
             webhooks=memory.webhooks,
             deliveries=memory.deliveries,
+            connections=lambda: len(self._site.connections),
         )
         self._site = make_site(
             reactor,
             self._supervisor,
             plugins_folder=config.plugins,
             max_body_bytes=config.max_body_bytes,
+            max_connections=affordable(config.max_connections),
             trusted_proxies=config.trusted_proxies,
             in_thread=deferToThread,
             doors=entrance.doors,
@@ -177,6 +185,7 @@ class Toru(Service):
             audit=Audit(reactor, memory.events),
             dashboard=Dashboard(read_built()),
             metrics=Metrics(sources, reactor, deferToThread),
+            access_log=self._access_log,
         )
         for endpoint, description in endpoints:
             listening = endpoint.listen(self._site)
@@ -367,6 +376,8 @@ class Toru(Service):
         self._remove_sockets()
         await self._entrance.close()
         await self._memory.stop()
+        if self._access_log is not None:
+            await self._access_log.close()
         await self._database.close()
         self._spawner.close()
         os.close(self._lock)

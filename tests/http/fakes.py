@@ -114,6 +114,8 @@ def unrecorded(clock: Any) -> dict[str, Any]:
         "audit": Audit(clock, events),
         "dashboard": Dashboard({}),
         "metrics": None,
+        "max_connections": 1000,
+        "access_log": None,
     }
 
 

@@ -153,12 +153,23 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
     doors = Doors(real, accounts, passwords, tokens)
     doors.start(known(), [])
     records = Records(conforms(plugins), values, logs, events, usage)
-    sources = Sources(plugins, database, logs, events, records, streams, webhooks, deliveries)
+    sources = Sources(
+        plugins,
+        database,
+        logs,
+        events,
+        records,
+        streams,
+        webhooks,
+        deliveries,
+        lambda: len(site.connections),
+    )
     site = make_site(
         real,
         conforms(plugins),
         plugins_folder=folder,
         max_body_bytes=8 * 2**20,
+        max_connections=1000,
         trusted_proxies=(),
         in_thread=deferToThread,
         doors=doors,
@@ -168,6 +179,7 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
         audit=Audit(real, events),
         dashboard=Dashboard({}),
         metrics=Metrics(sources, real, deferToThread),
+        access_log=None,
     )
     async with listening(site) as port:
         door = Door(plugins, site, folder, port)

@@ -23,10 +23,14 @@ LIMIT = 1000
 
 
 def on_a_clock(
-    tmp_path: Path, plugins: FakePlugins, trusted_proxies: Networks = ()
+    tmp_path: Path,
+    plugins: FakePlugins,
+    trusted_proxies: Networks = (),
+    clock: Clock | None = None,
+    **settings: Any,
 ) -> tuple[Clock, Site, StringTransportWithDisconnection]:
-    """A site, and a connection to it."""
-    clock = Clock()
+    """A site, and a connection to it. `settings` are arguments of `make_site`."""
+    clock = clock or Clock()
     site = make_site(
         clock,
         plugins,
@@ -37,7 +41,7 @@ def on_a_clock(
         # Their time is not that of the connections.
         doors=doors_of(Clock(), None)[0],
         accounts=cast(Any, None),
-        **unrecorded(clock),
+        **{**unrecorded(clock), **settings},
     )
     return clock, site, connected(site)
 

@@ -57,6 +57,7 @@ def seen(*plugins: PluginNumbers, **changes: Any) -> Snapshot:
         calls_waiting=0,
         transactions=durations(),
         streams=0,
+        connections=0,
         deliveries={"delivered": 0},
         deliveries_waiting=0,
     )
@@ -140,6 +141,7 @@ class TestWhatIsTold:
                 calls_waiting=10,
                 transactions=durations(0.25),
                 streams=11,
+                connections=16,
                 deliveries={"delivered": 12, "failed": 13, "given_up": 14},
                 deliveries_waiting=15,
             )
@@ -158,6 +160,7 @@ class TestWhatIsTold:
         assert found.value("toru_database_waiting_calls") == 10
         assert found.value("toru_database_transaction_duration_seconds_sum") == 0.25
         assert found.value("toru_streams_open") == 11
+        assert found.value("toru_connections_open") == 16
         deliveries = found.values("toru_webhook_deliveries_total", "result")
         assert deliveries == {"delivered": 12, "failed": 13, "given_up": 14}
         assert found.value("toru_webhook_deliveries_waiting") == 15
@@ -307,7 +310,9 @@ class TestWhatMoves:
     @in_reactor
     async def test_streams(self, kept: Kept) -> None:
         stream = await kept.listen("/api/events/stream")
-        assert (await scraped(kept)).value("toru_streams_open") == 1
+        found = await scraped(kept)
+        assert found.value("toru_streams_open") == 1
+        assert found.value("toru_connections_open") == 2
         kept.streams.stop()
         assert await stream.line() == b""
         assert (await scraped(kept)).value("toru_streams_open") == 0

@@ -8,6 +8,7 @@ from tests.integration.cores import Core, is_alive
 
 
 def test_from_a_file_to_an_answer_and_down_again(core: Core) -> None:
+    core.settings('access_log = "access.log"\n')
     core.plugin("hello")
     core.start()
     pid = core.wait_state("hello", "running")["pid"]
@@ -25,6 +26,8 @@ def test_from_a_file_to_an_answer_and_down_again(core: Core) -> None:
     assert core.stop(signal.SIGINT) in (0, -signal.SIGINT)
     assert not is_alive(pid)
     assert core.sockets() == []
+    line = next(line for line in (core.folder / "access.log").read_text().splitlines() if "/some/" in line)
+    assert '"POST /api/plugins/route/hello/some/path?x=1&y=%20 HTTP/1.1" 200 ' in line
     assert [event["type"] for event in core.events(plugin="hello")] == [
         "discovered",
         "started",

@@ -18,13 +18,13 @@ from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 
 from toru.model import Event, LogRecord
-from toru.store.logfiles import COMPLAIN_AFTER, MOST_OPEN, JsonLinesFile, LogFiles
+from toru.store.logfiles import COMPLAIN_AFTER, MOST_OPEN, LinesFile, LogFiles
 
 
-class TestJsonLinesFile:
+class TestLinesFile:
     def test_made_when_first_written_to(self, tmp_path: Path) -> None:
         path = tmp_path / "plugins" / "x.log"
-        file = JsonLinesFile(path)
+        file = LinesFile(path)
         assert not path.parent.exists()
         file.write([b"1\n", b"2\n"])
         file.write([b"3\n"])
@@ -34,7 +34,7 @@ class TestJsonLinesFile:
         assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
     def test_opened_again(self, tmp_path: Path) -> None:
-        file = JsonLinesFile(tmp_path / "x.log")
+        file = LinesFile(tmp_path / "x.log")
         for line in (b"1\n", b"2\n"):
             file.write([line])
             file.close()
@@ -43,13 +43,13 @@ class TestJsonLinesFile:
 
     def test_half_a_line_of_an_earlier_core(self, tmp_path: Path) -> None:
         (tmp_path / "x.log").write_bytes(b'1\n{"ha')
-        file = JsonLinesFile(tmp_path / "x.log")
+        file = LinesFile(tmp_path / "x.log")
         file.write([b"2\n"])
         file.close()
         assert (tmp_path / "x.log").read_bytes() == b'1\n{"ha\n2\n'
 
     def test_rotation(self, tmp_path: Path) -> None:
-        file = JsonLinesFile(tmp_path / "x.log", max_bytes=4, keep=2)
+        file = LinesFile(tmp_path / "x.log", max_bytes=4, keep=2)
         file.write([b"1\n", b"2\n", b"3\n"])
         for number in (4, 5, 6, 7):
             file.write([b"%d\n" % number])
@@ -62,7 +62,7 @@ class TestJsonLinesFile:
         assert stat.S_IMODE((tmp_path / "x.log").stat().st_mode) == 0o600
 
     def test_a_line_longer_than_a_file_has_one_of_its_own(self, tmp_path: Path) -> None:
-        file = JsonLinesFile(tmp_path / "x.log", max_bytes=4)
+        file = LinesFile(tmp_path / "x.log", max_bytes=4)
         file.write([b"long line\n", b"1\n"])
         file.close()
         assert (tmp_path / "x.log.1").read_bytes() == b"long line\n"
@@ -71,7 +71,7 @@ class TestJsonLinesFile:
     @pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.rename(path.with_name("old"))])
     def test_somebody_removes_it(self, tmp_path: Path, remove: Callable[[Path], object]) -> None:
         path = tmp_path / "x.log"
-        file = JsonLinesFile(path)
+        file = LinesFile(path)
         file.write([b"1\n"])
         remove(path)
         file.write([b"2\n"])
@@ -79,7 +79,7 @@ class TestJsonLinesFile:
         assert path.read_bytes() == b"2\n"
 
     def test_a_full_disk_leaves_no_half_line(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        file = JsonLinesFile(tmp_path / "x.log")
+        file = LinesFile(tmp_path / "x.log")
         file.write([b"1\n"])
         write = os.write
         room = [3]

@@ -63,6 +63,7 @@ class Sources:
     streams: Streams
     webhooks: Webhooks
     deliveries: Deliveries
+    connections: Callable[[], int]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Snapshot:
     calls_waiting: int
     transactions: Durations
     streams: int
+    connections: int
     deliveries: Mapping[str, int]
     deliveries_waiting: int | None
 
@@ -102,6 +104,7 @@ def snapshot(sources: Sources, deliveries_waiting: int | None) -> Snapshot:
         calls_waiting=database.waiting,
         transactions=database.transactions.snapshot(),
         streams=len(sources.streams),
+        connections=sources.connections(),
         deliveries={
             "delivered": sum(sender.delivered for sender in senders),
             "failed": sum(sender.failed for sender in senders),
@@ -153,6 +156,7 @@ def families(seen: Snapshot) -> Iterator[Metric]:
         [((), seen.transactions)],
     )
     yield GaugeMetricFamily("toru_streams_open", "Live streams of logs and events.", seen.streams)
+    yield GaugeMetricFamily("toru_connections_open", "Connections of clients.", seen.connections)
     yield _counter(
         "toru_webhook_deliveries",
         "Tries to tell webhooks of an event, by result; what is given up failed as well.",

@@ -21,6 +21,7 @@ from toru.errors import (
     CoreStopping,
     Forbidden,
     NotFound,
+    TooManyConnections,
     ToruError,
     Unauthenticated,
 )
@@ -197,6 +198,7 @@ def _answers(call: Call, schemas: _Schemas) -> Json:
 def _errors(call: Call, method: str, path: str, who: Who) -> Iterator[type[ToruError]]:
     """What the call can fail with, in the order of the checks."""
     yield CoreStopping
+    yield TooManyConnections
     yield BodyTooLarge
     if call.body is not None or call.query is not None or EVENT_STREAM in call.media or "{" in path:
         yield BadRequest

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 
 from toru.access.doors import Doors
 from toru.errors import (
@@ -36,8 +36,11 @@ from toru.http.records import Records
 from toru.http.request import Visit
 from toru.http.routes import PREFIX
 from toru.http.server.connection import Connection
+from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
+from toru.http.server.logged import Logged
 from toru.http.streams import Streams
+from toru.store.accesslog import AccessLog
 from toru.store.accounts import Accounts
 
 # The most that is taken in from somebody unknown: far more than a sign-in needs.
@@ -67,6 +70,8 @@ class Site(Factory):
         max_body_bytes: int,
         trusted_proxies: Networks,
         audit: Audit,
+        max_connections: int,
+        access_log: AccessLog | None,
     ) -> None:
         """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
         self.face = face
@@ -81,7 +86,12 @@ class Site(Factory):
         self._admit = admit
         self._reactor = reactor
         self._timer: IDelayedCall | None = None
-        self.connections: set[Connection] = set()
+        self.max_connections = max_connections
+        self.access_log = access_log
+        # Where there is no such log, it costs a request nothing.
+        self.make_exchange = Exchange if access_log is None else Logged
+        self._crowd = Crowd(max_connections, reactor)
+        self.connections = self._crowd.connections
         self._waiting: list[Deferred[None]] = []
 
     def for_plugins(self) -> Site:
@@ -94,14 +104,16 @@ class Site(Factory):
             self.max_body_bytes,
             self.trusted_proxies,
             self.audit,
+            self.max_connections,
+            self.access_log,
         )
         site._admit = admit_plugin
         return site
 
     # -- connections
 
-    def buildProtocol(self, addr: IAddress | None) -> Connection:
-        return Connection(self)
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return Connection(self) if self._crowd.has_room(self.ticks) else self._crowd.refuse()
 
     def opened(self, connection: Connection) -> None:
         """A client is there."""
@@ -122,6 +134,7 @@ class Site(Factory):
         # One look at all instead of a timer for each, which every request would have to move.
         self._timer = self._reactor.callLater(_TICK_SECONDS, self._tick)
         self.ticks += 1
+        self._crowd.tick()
         self.second = int(self._reactor.seconds())
         for connection in list(self.connections):
             connection.look()
@@ -172,6 +185,7 @@ def make_site(
     *,
     plugins_folder: Path,
     max_body_bytes: int,
+    max_connections: int,
     trusted_proxies: Networks,
     in_thread: InThread,
     doors: Doors,
@@ -181,6 +195,7 @@ def make_site(
     audit: Audit,
     dashboard: Dashboard,
     metrics: Metrics,
+    access_log: AccessLog | None,
 ) -> Site:
     """The factory to listen with. `in_thread` is `deferToThread`, or does as it does."""
     face = Face(
@@ -194,7 +209,9 @@ def make_site(
         metrics=metrics,
     )
     proxy = Proxy(plugins)
-    return Site(face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit)
+    return Site(
+        face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit, max_connections, access_log
+    )
 
 
 def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> Deferred[None]:

@@ -22,7 +22,7 @@ MOST_OPEN = 64
 COMPLAIN_AFTER = 60.0
 
 
-class JsonLinesFile:
+class LinesFile:
     """One file, and its predecessors `x.log.1` (the latest) to `x.log.<keep>`. Blocks: for a thread.
 
     `logging.handlers.RotatingFileHandler` formats, locks and flushes for each record, hides failures
@@ -119,7 +119,7 @@ class LogFiles:
         self._folder = folder
         self._pool = pool
         # Only that thread touches it. The files used last are at the end.
-        self._files: dict[str, JsonLinesFile] = {}
+        self._files: dict[str, LinesFile] = {}
         self._pending: dict[str, list[Struct]] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing = False
@@ -179,7 +179,7 @@ class LogFiles:
             waiter.callback(None)
 
     def _write(self, name: str, values: Sequence[Struct]) -> None:
-        file = self._files.pop(name, None) or JsonLinesFile(self._folder / f"{name}.log")
+        file = self._files.pop(name, None) or LinesFile(self._folder / f"{name}.log")
         self._files[name] = file
         if len(self._files) > MOST_OPEN:
             self._files.pop(next(iter(self._files))).close()

@@ -79,9 +79,10 @@ class Connection(Protocol):
         return self._reader is not None and self._reader.in_head
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing of a request has come since the last was answered."""
-        return not self._exchanges and not self._closing and not self._in_head
+    def idle_since(self) -> int | None:
+        """The site's tick since when nothing of a request has come, all before is answered, and nobody else has it."""
+        busy = self._exchanges or self._closing or self._in_head or self._receiver
+        return None if busy else self._since
 
     def connectionMade(self) -> None:
         if ISSLTransport.providedBy(self.transport):
@@ -135,7 +136,7 @@ class Connection(Protocol):
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self.address = getattr(self.transport.getPeer(), "host", "") or ""
-        exchange = Exchange(self, head, closes=closes)
+        exchange = self.site.make_exchange(self, head, closes=closes)
         self._exchanges.append(exchange)
         if whole:
             exchange.arrived = True
@@ -165,7 +166,7 @@ class Connection(Protocol):
         self._reader = None
         exchange = self._arriving
         if exchange is None:
-            exchange = Exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
+            exchange = self.site.make_exchange(self, Head(b"GET", b"/", "1.1", Fields([])), closes=True)
             exchange.arrived = True
             self._exchanges.append(exchange)
         self._arriving = None
@@ -275,7 +276,7 @@ class Connection(Protocol):
         """The core stops: what is idle is closed. On a new one a request may be on its way, which is told so."""
         if self._receiver is not None:
             self._receiver.stop()
-        elif self.used and self.idle:
+        elif self.used and self.idle_since is not None:
             self.close()
 
     def close(self, *, linger: bool = False) -> None:
