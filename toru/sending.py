@@ -1,9 +1,11 @@
-"""Bytes handed to the kernel at once, and not at the next turn of the reactor."""
+"""What Twisted's transports do not offer: bytes handed to the kernel at once, and how many still wait."""
 
 # What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
+
+from typing import Any
 
 from twisted.internet.tcp import Connection
 
@@ -21,3 +23,13 @@ def send_now(transport: Connection, data: bytes) -> None:
         if isinstance(sent, int) and sent > 0:
             data = data[sent:]
     transport.write(data)
+
+
+def unsent(transport: Any) -> int:
+    """Bytes that wait in memory for the kernel to take them, below TLS and whatever else is around a socket."""
+    while (below := getattr(transport, "transport", None)) is not None:
+        transport = below
+    if not isinstance(transport, Connection):
+        return 0
+    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+    return waiting

@@ -10,17 +10,27 @@ from typing import Any
 
 import pytest
 from msgspec import json
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from toru.http.server.connection import BODY_SECONDS, HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS
+from toru.http.server.connection import (
+    BODY_SECONDS,
+    HEAD_SECONDS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    STUCK_SECONDS,
+)
 from toru.http.site import STRANGERS_BYTES, all_drained
+from toru.sending import unsent
 from toru.store.accounttable import Keys
 from toru.wire.messages import Answer
 
 from .fakes import (
     Door,
     FakePlugins,
+    answer,
     everything,
     in_reactor,
     parsed,
@@ -175,6 +185,32 @@ def test_a_client_that_keeps_us_waiting(tmp_path: Path, sent: bytes, patience: i
     assert not transport.connected
     assert (parsed(transport.value()).status if transport.value() else None) == code
     assert clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("closes", [False, True], ids=["kept open", "closing"])
+@in_reactor
+async def test_a_client_that_takes_nothing_is_closed(door: Door, closes: bool) -> None:
+    """Also where all is said already: nothing else would end that."""
+    door.plugins.reaction = answer(b"x" * 2**24)
+    with await deferToThread(door.connect) as client:
+        connection = "Connection: close\r\n" if closes else ""
+        client.sendall(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{connection}{signed()}\r\n\r\n".encode())
+        await deferToThread(client.recv, 1)
+        (served,) = door.site.connections
+        assert unsent(served.transport) > 2**20
+        for _ in range(STUCK_SECONDS + 1):
+            served.look()
+            door.site.ticks += 1
+        # Whoever reads on, however slowly, is served on.
+        await deferToThread(until, client, b"x" * 2**20)
+        for _ in range(STUCK_SECONDS + 1):
+            served.look()
+            door.site.ticks += 1
+        assert door.site.connections == {served}
+        served.look()
+        # Its end is told in the next turn.
+        await deferLater(reactor, 0)
+        assert door.site.connections == set()
 
 
 def test_the_same_bytes_again_are_judged_anew(tmp_path: Path) -> None:

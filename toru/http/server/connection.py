@@ -27,7 +27,7 @@ from toru.http.server.head import Head
 from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
-from toru.sending import send_now
+from toru.sending import send_now, unsent
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -38,6 +38,8 @@ HEAD_SECONDS = 10
 BODY_SECONDS = 30
 IDLE_SECONDS = 75
 LINGER_SECONDS = 2
+# So long a client may take nothing of what waits for it, be it an answer or the last of one.
+STUCK_SECONDS = 75
 # After so long without a word to it, a client that says no more and has its answer in part is taken to have gone: only
 # a word would tell, and there may be none for hours.
 SILENT_SECONDS = 5
@@ -73,6 +75,8 @@ class Connection(Protocol):
         self._closing = self._lost = self._plain = self._half_closed = False
         # How many of the site's ticks something is waited for, and since when.
         self._since, self._patience = site.ticks, IDLE_SECONDS
+        # What its client had still to take when it was last looked for, and since when it is as much.
+        self._unsent, self._stuck_since = 0, site.ticks
 
     @property
     def _in_head(self) -> bool:
@@ -351,9 +355,13 @@ class Connection(Protocol):
         if self._half_closed and self._has_gone():
             self.abort()
             return
+        if (self.choked or self._closing) and self._is_stuck():
+            self.abort()
+            return
         if not self._patience or self.site.ticks - self._since <= self._patience:
             return
         if self._closing:
+            self._patience = _NEVER
             self.transport.loseConnection()
         elif self._arriving is not None:
             taker = self._arriving.taker
@@ -371,6 +379,12 @@ class Connection(Protocol):
             return True
         silent = self.site.ticks - self._since > SILENT_SECONDS and not self.choked
         return silent and bool(self._exchanges) and self._exchanges[0].begun
+
+    def _is_stuck(self) -> bool:
+        before, self._unsent = self._unsent, unsent(self.transport)
+        if self._unsent != before or not self._unsent:
+            self._stuck_since = self.site.ticks
+        return self.site.ticks - self._stuck_since > STUCK_SECONDS
 
     def _settle_first(self) -> None:
         if self._exchanges:
