@@ -27,7 +27,7 @@ from toru.http.app import Face
 from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard
 from toru.http.front import Networks
-from toru.http.gate import admit, admit_plugin, comes_from_plugin
+from toru.http.gate import STORAGE, admit, admit_plugin, comes_from_plugin
 from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.problems import problem
@@ -37,6 +37,7 @@ from toru.http.request import Visit
 from toru.http.routes import PREFIX, is_proxied
 from toru.http.server.connection import Connection
 from toru.http.server.exchange import Exchange, Taker
+from toru.http.storage import Storage
 from toru.http.streams import Streams
 from toru.store.accounts import Accounts
 
@@ -62,6 +63,7 @@ class Site(Factory):
         self,
         face: Face,
         proxy: Proxy,
+        storage: Storage,
         reactor: IReactorTime,
         doors: Doors,
         max_body_bytes: int,
@@ -71,6 +73,7 @@ class Site(Factory):
         """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
         self.face = face
         self.proxy = proxy
+        self.storage = storage
         self.doors = doors
         self.max_body_bytes = max_body_bytes
         self.trusted_proxies = trusted_proxies
@@ -89,6 +92,7 @@ class Site(Factory):
         site = Site(
             self.face,
             self.proxy,
+            self.storage,
             self._reactor,
             self.doors,
             self.max_body_bytes,
@@ -138,6 +142,9 @@ class Site(Factory):
             return self.proxy.take(exchange)
         path, segments = _own_path(target)
         self._admit(exchange, path, self.doors)
+        stored = STORAGE.fullmatch(path)
+        if stored is not None:
+            return self.storage.take(exchange, stored[1])
         limit = self.max_body_bytes if exchange.principal is not None else STRANGERS_BYTES
         return Visit(exchange, min(limit, self.max_body_bytes), path, segments)
 
@@ -195,7 +202,7 @@ def make_site(
         metrics=metrics,
     )
     proxy = Proxy(plugins)
-    return Site(face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit)
+    return Site(face, proxy, records.storage, reactor, doors, max_body_bytes, trusted_proxies, audit)
 
 
 def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> Deferred[None]:
