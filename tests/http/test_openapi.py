@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import given, settings, strategies as st
+from msgspec.json import Decoder
 
 from toru.access.names import check_display_name, check_token_name, check_username
 from toru.access.passwords import broken_rules
@@ -94,7 +95,7 @@ async def test_what_is_decoded_is_in_it(kept: Kept, monkeypatch: pytest.MonkeyPa
         decode = getattr(bodies, name)
 
         def watched(given: Any, type: Any, decode: Any = decode) -> Any:
-            decoded.append(type)
+            decoded.append(type.type if isinstance(type, Decoder) else type)
             return decode(given, type)
 
         for module in [each for each in sys.modules.values() if getattr(each, name, None) is decode]:

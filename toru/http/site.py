@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -43,6 +44,8 @@ from toru.store.accounts import Accounts
 
 # The most that is taken in from somebody unknown: far more than a sign-in needs.
 STRANGERS_BYTES = 256 * 1024
+# Bytes of a path that is worth remembering.
+_USUAL = 256
 _TICK_SECONDS = 1.0
 
 
@@ -146,7 +149,7 @@ class Site(Factory):
         if stored is not None:
             return self.storage.take(exchange, stored[1])
         limit = self.max_body_bytes if exchange.principal is not None else STRANGERS_BYTES
-        return Visit(exchange, min(limit, self.max_body_bytes), path, segments)
+        return Visit(exchange, min(limit, self.max_body_bytes), path, list(segments))
 
     def refusal(self, exchange: Exchange, error: ToruError) -> Outgoing:
         """The answer to a request that nobody takes."""
@@ -216,9 +219,13 @@ def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> D
     return Deferred.fromCoroutine(one_by_one()).addTimeout(seconds, clock)
 
 
-def _own_path(target: bytes) -> tuple[str, list[bytes]]:
-    """The decoded path of a target that is no plugin's, and its segments."""
+def _own_path(target: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """The decoded path of a target that is no plugin's, and its segments. Raises NotFound or BadRequest."""
     path = target.partition(b"?")[0]
+    return _usual_path(path) if len(path) <= _USUAL else _path(path)
+
+
+def _path(path: bytes) -> tuple[str, tuple[bytes, ...]]:
     # The router drops slashes in front, and takes an encoded one for a separator.
     if path.startswith(b"//") or b"%2f" in path.lower():
         raise NotFound("There is nothing at this path.")
@@ -227,7 +234,11 @@ def _own_path(target: bytes) -> tuple[str, list[bytes]]:
     except UnicodeDecodeError:
         raise BadRequest("The path is not UTF-8.") from None
     # As for the router, a slash behind changes nothing.
-    return "/" + decoded[1:].removesuffix("/"), decoded.encode().split(b"/")[1:]
+    return "/" + decoded[1:].removesuffix("/"), tuple(decoded.encode().split(b"/")[1:])
+
+
+# Many are asked for again and again.
+_usual_path = lru_cache(maxsize=1024)(_path)
 
 
 def _is_lost(exchange: Exchange, error: ToruError) -> bool:

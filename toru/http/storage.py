@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, json
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -13,9 +13,11 @@ from toru.errors import Forbidden, ToruError
 from toru.http._interfaces import Plugins
 from toru.http.answers import as_json
 from toru.http.bodies import decode_json
-from toru.http.codings import compressed
+from toru.http.codings import LEAST_WORTH_IT, compressed
+from toru.http.messages import Outgoing
 from toru.http.problems import problem, unexpected
 from toru.http.server.exchange import Exchange, Taker
+from toru.http.server.rendering import as_lines
 from toru.http.server.whole import Whole
 from toru.store.kv import MOST_KEY, MOST_LISTED, MOST_TTL, MOST_VALUE, KeyValues
 
@@ -87,6 +89,13 @@ class KvKeys(Struct, frozen=True):
     next: str | None
 
 
+# All made once: a call takes little longer than it would to make them.
+_DECODER: json.Decoder[KvCall] = json.Decoder(KvCall)
+_ENCODER = json.Encoder()
+_HEADERS = as_json(None).headers
+_LINES = as_lines(_HEADERS)
+
+
 class Storage:
     """What all plugins store. `calls` counts what came of each action, `ok` or `error`; what is no call is not counted."""
 
@@ -135,7 +144,7 @@ class _Storing(Whole):
         self._over = False
 
     def ready(self, body: bytes) -> None:
-        call: KvCall = decode_json(body, KvCall)
+        call = decode_json(body, _DECODER)
         self._call = call
         self._found = self._storage.carried_out(self.exchange, self._id, call)
         self._found.addCallbacks(self._done, self._failed)
@@ -159,8 +168,12 @@ class _Storing(Whole):
                 answer = KvKeys(*found)
             case _:
                 answer = KvValue(found)
-        exchange = self.exchange
-        exchange.answer(compressed(as_json(answer), exchange.head.fields.all(b"accept-encoding")))
+        exchange, body = self.exchange, _ENCODER.encode(answer)
+        if len(body) < LEAST_WORTH_IT:
+            exchange.answer_lines(200, _LINES, body)
+        else:
+            accepted = exchange.head.fields.all(b"accept-encoding")
+            exchange.answer(compressed(Outgoing(200, _HEADERS, body), accepted))
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value
