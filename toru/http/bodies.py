@@ -19,7 +19,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 def decode_body(request: Request, type: type[S] | UnionType) -> S:
     """The request's body, which it gives away. Raises as `decode_json` does."""
-    return decode_json(request.take_body(), _decoder(type))
+    decoded: S = decode_json(request.take_body(), _decoder(type))
+    return decoded
 
 
 def decode_json(body: bytes, decoder: msgspec.json.Decoder[S]) -> S:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -52,8 +51,8 @@ class KeyValues:
         self._limits = limits
         # In order; what is cancelled stays until it is its turn.
         self._pending: list[Pending] = []
-        # By plugin; only those of which something waits.
-        self._pending_bytes: Counter[str] = Counter()
+        # By plugin, and of all together.
+        self._pending_bytes: dict[str, int] = {}
         self._all_pending_bytes = 0
         # From a write that is handed over until nothing waits any more.
         self._writing = False
@@ -130,7 +129,7 @@ class KeyValues:
         return self._clock.seconds() + ttl_seconds
 
     def _submit(self, change: Change) -> Deferred[None]:
-        theirs = self._pending_bytes[change.plugin] + change.size
+        theirs = self._pending_bytes.get(change.plugin, 0) + change.size
         if theirs > MOST_PENDING_EACH or self._all_pending_bytes + change.size > MOST_PENDING:
             return fail(StorageUnavailable("too much waits to be stored; try again", retry_after=1))
 
@@ -173,7 +172,8 @@ class KeyValues:
         self._all_pending_bytes -= size
         for change in changes:
             self._pending_bytes[change.plugin] -= change.size
-        self._pending_bytes = +self._pending_bytes
+        if not self._pending:
+            self._pending_bytes.clear()
         work = partial(kvtable.apply, batch=changes, now=self._clock.seconds(), most=self._limits.max_bytes)
         self._database.write(work).addBoth(self._written, batch)
 

@@ -31,7 +31,7 @@ def execute(
 def execute_many(connection: Connection, statement: CompilerElement, rows: Sequence[Parameters]) -> None:
     """Execute it with each of `rows`. Fails as SQLAlchemy does, with a DBAPIError."""
     text, names = rendered(statement, connection.dialect)
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     try:
         cursor.executemany(text, [_ordered(parameters, names) for parameters in rows])
     except connection.dialect.loaded_dbapi.Error as error:
