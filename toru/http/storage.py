@@ -90,6 +90,7 @@ class KvKeys(Struct, frozen=True):
 
 
 # All made once: a call takes little longer than it would to make them.
+_ACTIONS = {each: str(each.__struct_config__.tag) for each in get_args(KvCall)}
 _DECODER: json.Decoder[KvCall] = json.Decoder(KvCall)
 _ENCODER = json.Encoder()
 _HEADERS = as_json(None).headers
@@ -100,9 +101,7 @@ class Storage:
     """What all plugins store. `calls` counts what came of each action, `ok` or `error`; what is no call is not counted."""
 
     def __init__(self, plugins: Plugins, values: KeyValues) -> None:
-        self.calls = {
-            (each, result): 0 for each in map(_action, get_args(KvCall)) for result in ("ok", "error")
-        }
+        self.calls = {(each, result): 0 for each in _ACTIONS.values() for result in ("ok", "error")}
         self._plugins = plugins
         self._values = values
 
@@ -155,7 +154,7 @@ class _Storing(Whole):
             self._found.cancel()
 
     def _done(self, found: Any) -> None:
-        self._storage.calls[_action(self._call), "ok"] += 1
+        self._storage.calls[_ACTIONS[type(self._call)], "ok"] += 1
         if not self._over:
             self.exchange.attempt(self._answer, found)
 
@@ -178,10 +177,6 @@ class _Storing(Whole):
     def _failed(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, ToruError):
-            self._storage.calls[_action(self._call), "error"] += 1
+            self._storage.calls[_ACTIONS[type(self._call)], "error"] += 1
         if not self._over:
             self.exchange.answer(problem(error) if isinstance(error, ToruError) else unexpected(failure))
-
-
-def _action(call: KvCall | type[KvCall]) -> str:
-    return str(call.__struct_config__.tag)
