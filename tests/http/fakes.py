@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from http.client import HTTPResponse
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar, cast
 
 import pytest_twisted
@@ -109,7 +110,7 @@ def unrecorded(clock: Any) -> dict[str, Any]:
     """Arguments of a site where nothing is stored, for tests that do not ask for it."""
     events: Any = FakeEvents()
     return {
-        "records": None,
+        "records": SimpleNamespace(storage=None),
         "streams": None,
         "audit": Audit(clock, events),
         "dashboard": Dashboard({}),

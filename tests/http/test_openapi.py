@@ -10,6 +10,7 @@ import jsonschema_rs
 import pytest
 import schemathesis
 from hypothesis import given, settings, strategies as st
+from msgspec.json import Decoder
 
 from toru.access.names import check_display_name, check_token_name, check_username
 from toru.access.passwords import broken_rules
@@ -47,6 +48,7 @@ def test_every_route_is_in_it_and_nothing_else() -> None:
         for method in (rule.methods or set()) - {"HEAD"}
         if rule.rule.startswith("/api/")
     }
+    served.add(("POST", "/api/plugins/{id}/kv"))
     assert {(method, path) for method, path, _ in OPERATIONS} == served
     assert {endpoint for _, _, operation in OPERATIONS if (endpoint := operation["operationId"])} == (
         CALLS.keys() - {"proxy"}
@@ -89,12 +91,12 @@ def test_who_may_call(method: str, path: str, operation: dict[str, Any]) -> None
 @in_reactor
 async def test_what_is_decoded_is_in_it(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[Any] = []
-    for name in ("decode_body", "decode_query"):
+    for name in ("decode_json", "decode_query"):
         decode = getattr(bodies, name)
 
-        def watched(request: Any, type: Any, decode: Any = decode) -> Any:
-            decoded.append(type)
-            return decode(request, type)
+        def watched(given: Any, type: Any, decode: Any = decode) -> Any:
+            decoded.append(type.type if isinstance(type, Decoder) else type)
+            return decode(given, type)
 
         for module in [each for each in sys.modules.values() if getattr(each, name, None) is decode]:
             monkeypatch.setattr(module, name, watched)

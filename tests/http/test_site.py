@@ -213,6 +213,15 @@ async def test_a_client_that_takes_nothing_is_closed(door: Door, closes: bool) -
         assert door.site.connections == set()
 
 
+@in_reactor
+async def test_an_answer_in_two_writes_waits_for_nobody(door: Door) -> None:
+    with await deferToThread(door.connect) as client:
+        client.sendall(b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        await deferToThread(until, client, b"}")
+        (served,) = door.site.connections
+        assert served.transport.getTcpNoDelay()
+
+
 def test_the_same_bytes_again_are_judged_anew(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     _, site, transport = on_a_clock(tmp_path, plugins)

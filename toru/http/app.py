@@ -8,7 +8,7 @@ from typing import cast
 
 from klein import Klein
 from msgspec import structs
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.iweb import IRequest
 from werkzeug import exceptions
@@ -20,7 +20,6 @@ from toru.http.accounts import AccountCalls
 from toru.http.answers import Alive, as_json, ours
 from toru.http.bundle import etag, is_known, read_bundle
 from toru.http.dashboard import Dashboard
-from toru.http.gate import STORAGE
 from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.openapi import make_document
@@ -80,15 +79,6 @@ class Face:
         """For a person who follows a wrong address: the dashboard, which says so in words."""
         page = self._dashboard.page(read_headers(head.fields.lines))
         return structs.replace(page, status=404) if page.status == 200 else page
-
-    def serve(self, request: Request, path: str) -> None:
-        """Answer a request that was let in. `path` is decoded, without its query."""
-        stored = STORAGE.fullmatch(path)
-        if stored is None:
-            self.klein.render(request)
-        else:
-            # Plugins store much, and the way through Klein would take longer than that does.
-            request.answer_with(maybeDeferred(self._records.kv, request, stored[1]), _told)
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Request) -> bytes:
@@ -190,10 +180,6 @@ class Face:
         body = content
         tag = await self._in_thread(lambda: etag(body))
         return request.reply(_tagged(request, tag, b"application/javascript; charset=utf-8", body))
-
-    @app.route("/api/plugins/<id:id>/kv", methods=["POST"])
-    def kv(self, request: Request, id: str) -> Deferred[bytes]:
-        return self._records.kv(request, id).addCallback(request.reply)
 
     @app.route("/api/plugins/<id:id>/logs", methods=["GET"])
     async def logs(self, request: Request, id: str) -> bytes:

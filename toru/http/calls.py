@@ -52,7 +52,8 @@ from toru.http.accounts import (
     WhoAmI,
 )
 from toru.http.answers import Alive
-from toru.http.records import KvCall, KvKeys, KvValue, LogQuery
+from toru.http.records import LogQuery
+from toru.http.storage import KvCall, KvKeys, KvValue
 from toru.model import (
     ApiToken,
     EventPage,

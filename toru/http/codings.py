@@ -13,7 +13,8 @@ from toru.http.messages import Outgoing
 IDENTITY = b"identity"
 _GZIP = b"gzip"
 # Less fits into one packet anyway; more would hold up the reactor for longer than 3 ms.
-_WORTH_IT = range(1400, 256 * 1024)
+LEAST_WORTH_IT = 1400
+_WORTH_IT = range(LEAST_WORTH_IT, 256 * 1024)
 # The fastest: where figures and lists become a ninth of their size, the slowest gains a seventh of that.
 _LEVEL = 1
 

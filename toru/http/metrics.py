@@ -96,7 +96,7 @@ def snapshot(sources: Sources, deliveries_waiting: int | None) -> Snapshot:
         plugins=plugins,
         lines={plugin.id: dict(written.get(plugin.id, {})) for plugin in plugins},
         lines_lost=sources.logs.lines_lost,
-        kv=dict(sources.records.kv_calls),
+        kv=dict(sources.records.storage.calls),
         events=dict(sources.events.happened),
         events_lost=sources.events.lost,
         calls={kind: figures.snapshot() for kind, figures in calls.items()},

@@ -95,11 +95,15 @@ _PROXIED_PARAMETERS = (
 )
 
 
+# Calls of it never get as far as the router.
+_STORAGE = Rule("/api/plugins/<id:id>/kv", methods=["POST"], endpoint="kv")
+
+
 def make_document(routes: Map) -> bytes:
     """JSON. Of `routes` those outside of `/api` serve the dashboard, and stand in no document."""
     schemas = _Schemas()
     paths = _proxied(CALLS["proxy"], schemas)
-    for rule in routes.iter_rules():
+    for rule in (*routes.iter_rules(), _STORAGE):
         call = CALLS.get(rule.endpoint) if rule.rule.startswith("/api/") else None
         if call is None:
             continue

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.tcp import Server
@@ -28,7 +27,7 @@ from toru.model import Principal
 
 
 class Visit(Whole):
-    """Waits for the body of a request that is Klein's to answer, or the storage's."""
+    """Waits for the body of a request that is Klein's to answer."""
 
     __slots__ = ("_path", "_request", "_segments")
 
@@ -107,20 +106,10 @@ class Request(server.Request):
             self.responseHeaders.addRawHeader(name, value)
         self.setResponseCode(outgoing.status, REASONS.get(outgoing.status))
 
-    def answer_with(self, answer: Deferred[Outgoing], told: Callable[[Failure], Outgoing]) -> None:
-        """Finish with what `answer` gives, or with what a failure is told as. Cancelled where the client goes away."""
-        gone = self.notifyFinish().addErrback(lambda _: answer.cancel())
-
-        def over(outcome: Outgoing | Failure) -> None:
-            if not gone.called:
-                self._answer(told(outcome) if isinstance(outcome, Failure) else outcome)
-
-        answer.addBoth(over)
-
     def serve(self, path: str) -> None:
         """Have it answered."""
         self.site.audit.watch(self, path)
-        self.site.face.serve(self, path)
+        self.site.face.klein.render(self)
 
     def processingFailed(self, reason: Failure) -> Failure:
         self._answer(unexpected(reason))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
@@ -27,7 +28,7 @@ from toru.http.app import Face
 from toru.http.audit import Audit
 from toru.http.dashboard import Dashboard
 from toru.http.front import Networks
-from toru.http.gate import admit, admit_plugin, comes_from_plugin
+from toru.http.gate import STORAGE, admit, admit_plugin, comes_from_plugin
 from toru.http.messages import Outgoing
 from toru.http.metrics import Metrics
 from toru.http.problems import problem
@@ -39,12 +40,15 @@ from toru.http.server.connection import Connection
 from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
 from toru.http.server.logged import Logged
+from toru.http.storage import Storage
 from toru.http.streams import Streams
 from toru.store.accesslog import AccessLog
 from toru.store.accounts import Accounts
 
 # The most that is taken in from somebody unknown: far more than a sign-in needs.
 STRANGERS_BYTES = 256 * 1024
+# Bytes of a path that is worth remembering.
+_USUAL = 256
 _TICK_SECONDS = 1.0
 
 
@@ -65,6 +69,7 @@ class Site(Factory):
         self,
         face: Face,
         proxy: Proxy,
+        storage: Storage,
         reactor: IReactorTime,
         doors: Doors,
         max_body_bytes: int,
@@ -76,6 +81,7 @@ class Site(Factory):
         """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
         self.face = face
         self.proxy = proxy
+        self.storage = storage
         self.doors = doors
         self.max_body_bytes = max_body_bytes
         self.trusted_proxies = trusted_proxies
@@ -99,6 +105,7 @@ class Site(Factory):
         site = Site(
             self.face,
             self.proxy,
+            self.storage,
             self._reactor,
             self.doors,
             self.max_body_bytes,
@@ -150,8 +157,11 @@ class Site(Factory):
             return self.proxy.take(exchange)
         path, segments = _own_path(exchange.head.target)
         self._admit(exchange, path, self.doors)
+        stored = STORAGE.fullmatch(path)
+        if stored is not None:
+            return self.storage.take(exchange, stored[1])
         limit = self.max_body_bytes if exchange.principal is not None else STRANGERS_BYTES
-        return Visit(exchange, min(limit, self.max_body_bytes), path, segments)
+        return Visit(exchange, min(limit, self.max_body_bytes), path, list(segments))
 
     def refusal(self, exchange: Exchange, error: ToruError) -> Outgoing:
         """The answer to a request that nobody takes."""
@@ -210,7 +220,16 @@ def make_site(
     )
     proxy = Proxy(plugins)
     return Site(
-        face, proxy, reactor, doors, max_body_bytes, trusted_proxies, audit, max_connections, access_log
+        face,
+        proxy,
+        records.storage,
+        reactor,
+        doors,
+        max_body_bytes,
+        trusted_proxies,
+        audit,
+        max_connections,
+        access_log,
     )
 
 
@@ -225,9 +244,13 @@ def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> D
     return Deferred.fromCoroutine(one_by_one()).addTimeout(seconds, clock)
 
 
-def _own_path(target: bytes) -> tuple[str, list[bytes]]:
-    """The decoded path of a target that is no plugin's, and its segments."""
+def _own_path(target: bytes) -> tuple[str, tuple[bytes, ...]]:
+    """The decoded path of a target that is no plugin's, and its segments. Raises NotFound or BadRequest."""
     path = target.partition(b"?")[0]
+    return _usual_path(path) if len(path) <= _USUAL else _path(path)
+
+
+def _path(path: bytes) -> tuple[str, tuple[bytes, ...]]:
     # The router drops slashes in front, and takes an encoded one for a separator.
     if path.startswith(b"//") or b"%2f" in path.lower():
         raise NotFound("There is nothing at this path.")
@@ -236,7 +259,11 @@ def _own_path(target: bytes) -> tuple[str, list[bytes]]:
     except UnicodeDecodeError:
         raise BadRequest("The path is not UTF-8.") from None
     # As for the router, a slash behind changes nothing.
-    return "/" + decoded[1:].removesuffix("/"), decoded.encode().split(b"/")[1:]
+    return "/" + decoded[1:].removesuffix("/"), tuple(decoded.encode().split(b"/")[1:])
+
+
+# Many are asked for again and again.
+_usual_path = lru_cache(maxsize=1024)(_path)
 
 
 def _is_lost(exchange: Exchange, error: ToruError) -> bool:

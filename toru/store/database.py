@@ -66,6 +66,8 @@ class Database:
         )
         self._lock: int | None = None
         self._writer: Engine
+        # Its one connection, kept: to get it from the pool each time costs more than a small transaction.
+        self._writing: Connection
         self._reader: Engine
         self._complain_at = 0.0
         # For metrics: calls from the call to its answer, and the writer's transactions by themselves. Of the
@@ -91,6 +93,8 @@ class Database:
                         sqlite.prove_writable(connection)
                     else:
                         migrations.upgrade(connection)
+                with sqlite.preparing(self._path):
+                    self._writing = self._writer.connect()
             except BaseException:
                 self._writer.dispose()
                 raise
@@ -106,15 +110,15 @@ class Database:
 
         Raises StartError where the database fails, and what `work` raises.
         """
-        with sqlite.preparing(self._path), self._writer.begin() as connection:
-            return work(connection)
+        with sqlite.preparing(self._path), self._writing.begin():
+            return work(self._writing)
 
     def give_up(self) -> None:
         """Blocks: as `close`, for a start that fails before the database was asked for anything else."""
         for lane in (self._read_lane, self._write_lane):
             lane.give_up()
         self._reader.dispose()
-        self._writer.dispose()
+        self._end_writing()
         self._unlock()
 
     def write(self, work: Work[T]) -> Deferred[T]:
@@ -136,8 +140,12 @@ class Database:
         self._write_lane.refuse()
         # The last connection to leave is the one that can bring the WAL into the file.
         await self._read_lane.close(lambda: self._reader.dispose())
-        await self._write_lane.close(lambda: self._writer.dispose())
+        await self._write_lane.close(self._end_writing)
         self._unlock()
+
+    def _end_writing(self) -> None:
+        self._writing.close()
+        self._writer.dispose()
 
     def _unlock(self) -> None:
         if self._lock is not None:
@@ -176,7 +184,10 @@ class Database:
         begun = perf_counter()
         outcomes: list[object] = []
         try:
-            with self._writer.begin() as connection:
+            if self._writing.closed:
+                self._writing = self._writer.connect()
+            connection = self._writing
+            with connection.begin():
                 if len(works) == 1:
                     outcomes.append(works[0](connection))
                 else:
@@ -184,6 +195,8 @@ class Database:
                         outcomes.append(_alone(connection, work))
         except Exception as error:  # noqa: BLE001  what a call raises is its own choice
             self.transactions.failed += 1
+            # SQLite may be in that transaction still, where it is the commit that failed: the pool ends it.
+            self._writing.close()
             undone = Failure(error.__cause__ if isinstance(error, _Broken) else error)
             # Those that had failed already know better why; of the others nothing is left.
             outcomes = [outcome if isinstance(outcome, Failure) else undone for outcome in outcomes]

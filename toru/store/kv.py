@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
 from msgspec import UNSET, UnsetType
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from toru.config import KvLimits
@@ -31,7 +30,7 @@ MOST_PENDING_EACH = 8 * 2**20
 BATCH_CHANGES = 500
 BATCH_BYTES = 8 * 2**20
 # Whoever has just got an answer often writes again at once. To write them together again costs all of them less than
-# many small transactions: as many are waited for, as long as more come, so many times for so many seconds.
+# many small transactions: until as many wait again, as long as more come, so many times for so many seconds.
 GATHER_SECONDS = 0.001
 GATHER_TIMES = 10
 
@@ -52,10 +51,14 @@ class KeyValues:
         self._limits = limits
         # In order; what is cancelled stays until it is its turn.
         self._pending: list[Pending] = []
-        # By plugin; only those of which something waits.
-        self._pending_bytes: Counter[str] = Counter()
+        # By plugin, and of all together.
+        self._pending_bytes: dict[str, int] = {}
+        self._all_pending_bytes = 0
         # From a write that is handed over until nothing waits any more.
         self._writing = False
+        # Where more are waited for: how many would be enough, and until when.
+        self._wanted = 0
+        self._gathering: IDelayedCall | None = None
 
     def get(self, plugin: str, key: str) -> Deferred[str | None]:
         """The value, or None where there is none."""
@@ -126,8 +129,8 @@ class KeyValues:
         return self._clock.seconds() + ttl_seconds
 
     def _submit(self, change: Change) -> Deferred[None]:
-        theirs = self._pending_bytes[change.plugin] + change.size
-        if theirs > MOST_PENDING_EACH or self._pending_bytes.total() + change.size > MOST_PENDING:
+        theirs = self._pending_bytes.get(change.plugin, 0) + change.size
+        if theirs > MOST_PENDING_EACH or self._all_pending_bytes + change.size > MOST_PENDING:
             return fail(StorageUnavailable("too much waits to be stored; try again", retry_after=1))
 
         def cancel(_: Deferred[None]) -> None:
@@ -136,16 +139,20 @@ class KeyValues:
         answer: Deferred[None] = Deferred(cancel)
         self._pending.append((change, answer))
         self._pending_bytes[change.plugin] = theirs
+        self._all_pending_bytes += change.size
         if not self._writing:
             self._writing = True
             self._write()
+        elif self._gathering is not None and len(self._pending) >= self._wanted:
+            self._gathering.cancel()
+            self._write()
         return answer
 
-    def _gather(self, wanted: int, before: int = 0, times: int = GATHER_TIMES) -> None:
-        """Write what waits once it is `wanted`, or is no more than `before`, or was looked at so many times."""
+    def _gather(self, before: int = 0, times: int = GATHER_TIMES) -> None:
+        """Write what waits where it is enough, or no more than `before`, or was looked at so many times."""
         count = len(self._pending)
-        if before < count < wanted and times:
-            self._clock.callLater(GATHER_SECONDS, self._gather, wanted, count, times - 1)
+        if before < count < self._wanted and times:
+            self._gathering = self._clock.callLater(GATHER_SECONDS, self._gather, count, times - 1)
         elif count:
             self._write()
         else:
@@ -153,6 +160,7 @@ class KeyValues:
 
     def _write(self) -> None:
         """Hand over what waits: one statement for many rows costs little more than one for one row."""
+        self._gathering = None
         count = size = 0
         for change, _ in self._pending:
             if count and (count == BATCH_CHANGES or size + change.size > BATCH_BYTES):
@@ -161,9 +169,11 @@ class KeyValues:
             size += change.size
         batch, self._pending = self._pending[:count], self._pending[count:]
         changes = [change for change, _ in batch]
+        self._all_pending_bytes -= size
         for change in changes:
             self._pending_bytes[change.plugin] -= change.size
-        self._pending_bytes = +self._pending_bytes
+        if not self._pending:
+            self._pending_bytes.clear()
         work = partial(kvtable.apply, batch=changes, now=self._clock.seconds(), most=self._limits.max_bytes)
         self._database.write(work).addBoth(self._written, batch)
 
@@ -177,7 +187,8 @@ class KeyValues:
                 answer.callback(None)
             else:
                 answer.errback(error)
-        self._gather(len(batch))
+        self._wanted = len(batch)
+        self._gather()
 
 
 def _key(key: str) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
 from operator import attrgetter
@@ -32,21 +31,29 @@ from toru.store.schema import plugin_kv as table, plugin_kv_usage as usage
 PRUNE_ROWS = 500
 
 
-@dataclass(slots=True, eq=False)
 class Change:
-    """One `set`, or one `delete` where `value` is None; `expect` is UNSET where nothing is expected."""
+    """One `set`, or one `delete` where `value` is None; `expect` is UNSET where nothing is expected.
 
-    plugin: str
-    key: bytes
-    value: bytes | None
-    expires_at: float | None = None
-    expect: bytes | UnsetType | None = UNSET
-    cancelled: bool = False
+    `size` is what it takes of the plugin's storage, in bytes.
+    """
 
-    @property
-    def size(self) -> int:
-        """What it takes of the plugin's storage, in bytes."""
-        return len(self.key) + len(self.value or b"")
+    __slots__ = ("cancelled", "expect", "expires_at", "key", "plugin", "size", "value")
+
+    def __init__(
+        self,
+        plugin: str,
+        key: bytes,
+        value: bytes | None,
+        expires_at: float | None = None,
+        expect: bytes | UnsetType | None = UNSET,
+    ) -> None:
+        self.plugin = plugin
+        self.key = key
+        self.value = value
+        self.expires_at = expires_at
+        self.expect = expect
+        self.cancelled = False
+        self.size = len(key) + len(value or b"")
 
 
 class Entry(NamedTuple):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import islice
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
-from twisted.python.threadpool import ThreadPool
 
 from toru.errors import StorageUnavailable
 
@@ -31,7 +32,10 @@ class _Waiting(Generic[Job]):
 
 
 class Lane(Generic[Job]):
-    """Runs jobs in the order in which they came, in `threads` threads, `together` at a time in each."""
+    """Runs jobs in the order in which they came, in `threads` threads, `together` at a time in each.
+
+    The threads are its own: Twisted's pool takes several times as long to hand over a call and its result.
+    """
 
     def __init__(
         self,
@@ -45,9 +49,10 @@ class Lane(Generic[Job]):
         """`run` is called in a thread; it gives a result or a Failure for each job. What it raises, all get."""
         self._reactor = reactor
         self._run = run
-        self._threads = threads
         self._together = together
-        self._pool = ThreadPool(threads, threads, name=name)
+        self._threads = [Thread(target=self._work, name=f"{name}-{number}") for number in range(threads)]
+        # What a thread is to call; None ends one.
+        self._handed: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         # In order; a dictionary, because a job that is cancelled leaves from the middle.
         self._waiting: dict[_Waiting[Job], None] = {}
         self._active = 0
@@ -60,7 +65,8 @@ class Lane(Generic[Job]):
 
     def start(self) -> None:
         """Make the threads. Jobs are refused before."""
-        self._pool.start()
+        for thread in self._threads:
+            thread.start()
         self._open = True
 
     def put(self, job: Job) -> Deferred[Any]:
@@ -82,31 +88,56 @@ class Lane(Generic[Job]):
     async def close(self, last: Callable[[], None]) -> None:
         """Refuse new jobs, do those that wait, and `last` in a thread after them; then end the threads."""
         self.refuse()
-        if not self._pool.started or self._pool.joined:
+        if not any(thread.is_alive() for thread in self._threads):
             return
         idle: Deferred[None] = Deferred()
         self._idle.append(idle)
         self._tell_idle()
         await idle
-        await deferToThreadPool(self._reactor, self._pool, last)
-        self._pool.stop()
+        ended: Deferred[object] = Deferred()
+        self._hand_over(last, ended.callback)
+        outcome = await ended
+        self.give_up()
+        if isinstance(outcome, Failure):
+            outcome.raiseException()
 
     def give_up(self) -> None:
-        """Blocks until the threads have ended, where nothing was asked of them."""
+        """Blocks until the threads have ended, where nothing is asked of them any more."""
         self.refuse()
-        self._pool.stop()
+        running = [thread for thread in self._threads if thread.is_alive()]
+        for _ in running:
+            self._handed.put(None)
+        for thread in running:
+            thread.join()
+
+    def _hand_over(self, call: Callable[[], object], told: Callable[[object], object]) -> None:
+        """Call it in a thread; `told` gets what it gives, or the Failure, on the reactor thread."""
+
+        def carry_out() -> None:
+            try:
+                outcome = call()
+            except BaseException:  # noqa: BLE001  a thread that ends would take no more calls
+                outcome = Failure()
+            self._reactor.callFromThread(told, outcome)
+
+        self._handed.put(carry_out)
+
+    def _work(self) -> None:
+        while (call := self._handed.get()) is not None:
+            call()
+            # Until the next one comes it would keep what the last one was about.
+            del call
 
     def _next(self) -> None:
-        while self._waiting and self._active < self._threads:
+        while self._waiting and self._active < len(self._threads):
             batch = list(islice(self._waiting, self._together))
             for entry in batch:
                 del self._waiting[entry]
             self._active += 1
             jobs = [entry.job for entry in batch]
-            running = deferToThreadPool(self._reactor, self._pool, self._run, jobs)
-            running.addBoth(self._done, batch)
+            self._hand_over(partial(self._run, jobs), partial(self._done, batch))
 
-    def _done(self, outcomes: Sequence[object] | Failure, batch: Sequence[_Waiting[Job]]) -> None:
+    def _done(self, batch: Sequence[_Waiting[Job]], outcomes: Any) -> None:
         if isinstance(outcomes, Failure):
             outcomes = [outcomes] * len(batch)
         # Whoever hears of its result and has more to do then gets into the next batch.

@@ -8,8 +8,7 @@ holds is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -26,30 +25,44 @@ def execute(
 ) -> Sequence[tuple[Any, ...]]:
     """Execute it, and give its rows. Fails as SQLAlchemy does, with a DBAPIError."""
     text, names = rendered(statement, connection.dialect)
-    with _cursor(connection) as cursor:
-        cursor.execute(text, _ordered(parameters, names))
-        rows: Sequence[tuple[Any, ...]] = cursor.fetchall() if cursor.description else ()
-    return rows
+    return _execute(connection, text, _ordered(parameters, names))
 
 
 def execute_many(connection: Connection, statement: CompilerElement, rows: Sequence[Parameters]) -> None:
     """Execute it with each of `rows`. Fails as SQLAlchemy does, with a DBAPIError."""
     text, names = rendered(statement, connection.dialect)
-    with _cursor(connection) as cursor:
-        cursor.executemany(text, [_ordered(parameters, names) for parameters in rows])
-
-
-@contextmanager
-def _cursor(connection: Connection) -> Iterator[Any]:
-    module = connection.dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
+    cursor: Any = connection.connection.cursor()
     try:
-        yield cursor
-    except module.Error as error:
-        # Without values, which are secrets at times.
-        raise DBAPIError.instance(None, None, error, module.Error, hide_parameters=True) from error
+        cursor.executemany(text, [_ordered(parameters, names) for parameters in rows])
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _told(connection, error) from error
     finally:
         cursor.close()
+
+
+def execute_text(connection: Connection, text: str) -> None:
+    """Execute what the engine itself says to the database. Fails as SQLAlchemy does, with a DBAPIError."""
+    _execute(connection, text, ())
+
+
+def _execute(
+    connection: Connection, text: str, parameters: Parameters | Sequence[Any]
+) -> Sequence[tuple[Any, ...]]:
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(text, parameters)
+        rows: Sequence[tuple[Any, ...]] = cursor.fetchall() if cursor.description else ()
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _told(connection, error) from error
+    finally:
+        cursor.close()
+    return rows
+
+
+def _told(connection: Connection, error: Exception) -> Exception:
+    """The driver's error as SQLAlchemy has it, without values, which are secrets at times."""
+    kind = connection.dialect.loaded_dbapi.Error
+    return DBAPIError.instance(None, None, error, kind, hide_parameters=True)
 
 
 def _ordered(parameters: Parameters, names: Sequence[str] | None) -> Parameters | Sequence[Any]:

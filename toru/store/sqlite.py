@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from toru.errors import StartError, StorageFull, StorageUnavailable, ToruError
+from toru.store import prepared
 from toru.store.files import take_lock
 from toru.store.migrations import HEAD, REVISIONS
 
@@ -105,7 +106,7 @@ def writer(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        prepared.execute_text(connection, "BEGIN IMMEDIATE")
 
     return engine
 
@@ -120,7 +121,7 @@ def reader(path: Path, connections: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN")
+        prepared.execute_text(connection, "BEGIN")
 
     return engine
 

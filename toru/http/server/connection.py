@@ -14,6 +14,7 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
     ISSLTransport,
+    ITCPTransport,
 )
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
@@ -92,6 +93,9 @@ class Connection(Protocol):
         if ISSLTransport.providedBy(self.transport):
             self.scheme = "https"
         self._plain = isinstance(self.transport, Server)
+        if ITCPTransport.providedBy(self.transport):
+            # An answer in two writes would otherwise wait for the client's system to confirm the first, 40 ms say.
+            self.transport.setTcpNoDelay(True)
         self.transport.registerProducer(self, True)
         self.site.opened(self)
 
