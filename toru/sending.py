@@ -16,12 +16,13 @@ def send_now(transport: Connection, data: bytes) -> None:
     Most messages fit into a socket: to try it spares telling the kernel to say when they would, and back.
     """
     if not (transport.dataBuffer or transport._tempDataBuffer):
-        sent = transport.writeSomeData(data)
+        try:
+            sent = transport.socket.send(data)
+        except OSError:
+            sent = 0  # that it is full, or lost, shows when the reactor writes
         if sent == len(data):
             return
-        # A connection that was lost shows to who writes later.
-        if isinstance(sent, int) and sent > 0:
-            data = data[sent:]
+        data = data[sent:]
     transport.write(data)
 
 
