@@ -10,10 +10,11 @@ from toru.errors import PluginBusy, PluginUnavailable
 from toru.supervise.channels import PAUSE_SECONDS
 from toru.supervise.streampool import MAX_IDLE, MAX_WAITING
 from toru.wire.messages import Log
+from toru.wire.streamreader import MOST_UNFINISHED
 from toru.wire.streams import MAX_PART
 
 from .fakes import results
-from .streaming import IDLE, TIMEOUT, Bench, head, line, part, written
+from .streaming import IDLE, TIMEOUT, Bench, head, line, part, socket_line, written
 
 
 class TestOneRequest:
@@ -178,6 +179,45 @@ class TestFlow:
         bench.clock.advance(PAUSE_SECONDS)
         assert wire.calls[-1] == "resume"
         assert client.words() == ["answered"]
+
+    @pytest.mark.parametrize("length", [0, 1])
+    def test_a_flood_of_next_to_nothing(self, length: int) -> None:
+        bench = Bench()
+        streams = [bench.ask()[0] for _ in range(2)]
+        for stream, wire in zip(streams, bench.dial.wires, strict=True):
+            wire.hear(head(stream))
+            wire.hear(part(stream, b"x" * length) * 201)
+            assert wire.calls[1:] == ["pause"]
+        first, second = bench.dial.wires
+        bench.clock.advance(PAUSE_SECONDS)
+        assert (first.calls[-1], second.calls[-1]) == ("resume", "pause")
+        # Both together get no more than one would.
+        bench.clock.advance(PAUSE_SECONDS)
+        assert second.calls[-1] == "resume"
+        first.hear(part(streams[0], b"x" * length) * 201)
+        streams[0].cancel()
+        second.hear(part(streams[1], b"x" * length) * 201)
+        bench.clock.advance(PAUSE_SECONDS)
+        assert second.calls[-1] == "resume"
+
+    def test_many_unfinished_messages(self) -> None:
+        bench = Bench()
+        longest = 2**24
+        sockets = [bench.socket() for _ in range(MOST_UNFINISHED // longest)]
+        for socket, client, wire in sockets:
+            wire.hear(socket_line(socket, action="message", kind="binary", length=longest))
+            wire.hear(b"x" * (longest - 1))
+            assert client.told == []
+        socket, client, wire = bench.socket()
+        wire.hear(socket_line(socket, action="message", kind="binary", length=10) + b"x" * 9)
+        assert client.told[0][:2] == ("failed", "plugin-protocol-error")
+        # The others are whole soon, and as much can be held anew.
+        for _, client, wire in sockets:
+            wire.hear(b"x")
+            assert client.words() == ["message"]
+        socket, client, wire = bench.socket()
+        wire.hear(socket_line(socket, action="message", kind="binary", length=10) + b"x" * 9)
+        assert client.told == []
 
 
 class TestPool:

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 
 from toru.errors import ProtocolError
 from toru.wire.messages import Answer, Log, Nonsense, Pong, Refusal, StreamRequest, Unknown, WebSocketRequest
-from toru.wire.streamreader import Accepted, Closed, Event, Final, Head, Part, Said, StreamReader
+from toru.wire.streamreader import Accepted, Closed, Event, Final, Head, Part, Said, StreamReader, Unfinished
 from toru.wire.streams import StreamLines
 
 LINES = StreamLines(4096, lambda: 0.0)
@@ -241,6 +241,6 @@ def test_what_the_protocol_forbids(spoken: bytes, why: str, websocket: bool) -> 
 
 
 def test_nothing_was_asked() -> None:
-    reader: Any = StreamReader(100)
+    reader: Any = StreamReader(100, Unfinished())
     with pytest.raises(ProtocolError, match="nothing"):
         list(reader.feed(line("http", status=200)))

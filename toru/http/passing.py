@@ -15,8 +15,11 @@ from toru.http.server.fields import Fields
 
 _log = Logger()
 
-# Headers that an answer may have to be one of the usual ones.
+# Characters of a plugin's own words in our log.
+_MOST_LOGGED = 1000
+# Headers that an answer may have to be one of the usual ones, and characters in all of them.
 _USUAL = 6
+_USUAL_LENGTH = 1024
 # An error's own detail may quote the plugin, so a client gets one of these instead.
 _SENTENCES = {
     "plugin-connection-lost": "lost its connection before it answered",
@@ -44,7 +47,10 @@ def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:
 def lines_from(headers: list[tuple[str, str]], route: Routed) -> bytes:
     """The headers of a plugin's answer that its client gets. Raises ProtocolError for what HTTP forbids."""
     # Most answers of a plugin have the same few headers.
-    make = _usual_lines if len(headers) <= _USUAL else from_plugin
+    usual = (
+        len(headers) <= _USUAL and sum([len(name) + len(value) for name, value in headers]) <= _USUAL_LENGTH
+    )
+    make = _usual_lines if usual else from_plugin
     return make(tuple(headers), route.prefix, bare=route.bare)
 
 
@@ -73,7 +79,7 @@ def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
         plugin=plugin_id,
         request_id=request_id,
         code=error.code,
-        detail=error.detail,
+        detail=error.detail[:_MOST_LOGGED],
     )
     sentence = _SENTENCES.get(error.code, "did not give a usable answer")
     return type(error)(f"The plugin '{plugin_id}' {sentence}.")

@@ -85,11 +85,15 @@ class _Back:
         self._left = declared_length(headers)
         exchange.begin_lines(status, lines, self._left)
         exchange.producer = self
-        if exchange.connection.choked:
+        self._end_if_whole()
+        if not exchange.over and exchange.connection.choked:
             self.pauseProducing()
 
     def part(self, data: bytes) -> None:
         exchange = self._exchange
+        if exchange.over:
+            self._drop()
+            return
         if self._left is not None and exchange.has_body:
             self._left -= len(data)
             if self._left < 0:
@@ -97,6 +101,13 @@ class _Back:
                 self.failed(ProtocolError("its answer is longer than its `content-length` says"))
                 return
         exchange.write(data)
+        self._end_if_whole()
+
+    def _end_if_whole(self) -> None:
+        """The client has all that it waits for: its next request is not to wait for the plugin's last word."""
+        exchange = self._exchange
+        if exchange.arrived and not exchange.over and (not exchange.has_body or self._left == 0):
+            exchange.end()
 
     def finished(self) -> None:
         if self._left and self._exchange.has_body:

@@ -36,7 +36,9 @@ class User(Interface):
 
 
 class Home(Interface):
-    """Where connections come from."""
+    """Where connections come from. `resting`: how many of them read nothing for a while."""
+
+    resting: int
 
     @property
     def choked(self) -> bool:
@@ -126,20 +128,23 @@ class StreamConnection(PluginConnection):
         except ProtocolError as error:
             self._lost(error)
             return
-        if asides:
-            size, self._reader.unasked = self._reader.unasked, 0
-            if asides > UNASKED_AT_ONCE or size > UNASKED_BYTES or self._home.choked:
-                self._have_a_rest()
+        lines, self._reader.lines = self._reader.lines, 0
+        size, self._reader.unasked = self._reader.unasked, 0
+        if lines > UNASKED_AT_ONCE or size > UNASKED_BYTES or (asides and self._home.choked):
+            self._have_a_rest()
         if ending is not None and self._user is not None:
             self._user.ended(ending)
 
     def _have_a_rest(self) -> None:
         self.transport.pauseProducing()
         if self._rest is None:
-            self._rest = self._clock.callLater(PAUSE_SECONDS, self._read_on)
+            # All connections of a plugin together get what one gets.
+            self._home.resting += 1
+            self._rest = self._clock.callLater(PAUSE_SECONDS * self._home.resting, self._read_on)
 
     def _read_on(self) -> None:
         self._rest = None
+        self._home.resting -= 1
         if self._home.choked:
             self._have_a_rest()
         elif not self._paused:
@@ -161,9 +166,11 @@ class StreamConnection(PluginConnection):
         if self._over:
             return
         self._over = True
+        self._reader.drop()
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
+            self._home.resting -= 1
         if self.transport.connected:
             self.transport.unregisterProducer()
             # Not loseConnection: that waits for a reader, who may be anybody that was handed the socket.

@@ -82,6 +82,7 @@ class Streams:
         # What the process takes, once it is known: streamed requests, WebSockets.
         self.requests = False
         self.websockets = False
+        self.resting = 0
         self._plugin_id = plugin_id
         self._clock = clock
         self._traffic = traffic

@@ -87,6 +87,8 @@ class _Next(Enum):
 
 
 _SPOKEN = "the payload of a `websocket` message"
+# Each alone may have as much as a message may; a plugin may have as many streams as there are for all.
+MOST_UNFINISHED = 64 * 2**20
 _EXCHANGE = (_Next.ANSWER, _Next.BODY, _Next.WELCOME, _Next.MESSAGES)
 
 _actions = json.Decoder(_Action)
@@ -96,10 +98,18 @@ _messages = json.Decoder(payloads.WebSocketMessage)
 _closes = json.Decoder(payloads.WebSocketClose)
 
 
+class Unfinished:
+    """Bytes of messages that are not whole, on all connections of a process."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+
 class StreamReader:
     """One connection, for one exchange after the other. A line has at most `max_line` bytes."""
 
     __slots__ = (
+        "_borrowed",
         "_final",
         "_left",
         "_line",
@@ -108,11 +118,16 @@ class StreamReader:
         "_next",
         "_request_id",
         "_text",
+        "_unfinished",
+        "lines",
         "unasked",
     )
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, unfinished: Unfinished) -> None:
         self._max_line = max_line
+        self._unfinished = unfinished
+        # What of that is here.
+        self._borrowed = 0
         self._next = _Next.NOTHING
         self._request_id = ""
         self._line: BytesIO | None = None
@@ -124,6 +139,8 @@ class StreamReader:
         self._text = False
         # Bytes of what came aside, since its owner last set this to 0.
         self.unasked = 0
+        # Lines that came, since its owner last set this to 0: each costs the same, however little it says.
+        self.lines = 0
 
     @property
     def halfway(self) -> bool:
@@ -159,6 +176,7 @@ class StreamReader:
             if self._line is not None:
                 self._line.write(line)
                 line, self._line = self._line.getvalue(), None
+                self.drop()
             if len(line) > self._max_line:
                 self._too_long()
             event = self._heard(line)
@@ -171,6 +189,20 @@ class StreamReader:
         self._line.write(rest)
         if self._line.tell() > self._max_line:
             self._too_long()
+        self._borrow(len(rest))
+
+    def _borrow(self, length: int) -> None:
+        self._borrowed += length
+        self._unfinished.held += length
+        if self._unfinished.held > MOST_UNFINISHED:
+            raise ProtocolError(
+                f"the messages of the plugin that are not whole hold more than {MOST_UNFINISHED:,} bytes"
+            )
+
+    def drop(self) -> None:
+        """Nothing is unfinished any more: it is whole, or will never be."""
+        self._unfinished.held -= self._borrowed
+        self._borrowed = 0
 
     def _too_long(self) -> NoReturn:
         self._line = None
@@ -192,8 +224,10 @@ class StreamReader:
             if self._message is None:
                 self._message = BytesIO()
             self._message.write(piece)
+            self._borrow(len(piece))
             if not self._left:
                 data, self._message = self._message.getvalue(), None
+                self.drop()
                 yield self._said(data)
 
     def _said(self, data: bytes) -> Said:
@@ -207,6 +241,7 @@ class StreamReader:
     # -- lines
 
     def _heard(self, line: bytes) -> Event | None:
+        self.lines += 1
         envelope = read_envelope(line)
         match envelope.type:
             case "body":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from time import time
+
 from msgspec import Struct, json
 
 from toru.wire import payloads
 from toru.wire.messages import Outgoing, StreamRequest, WebSocketRequest
 from toru.wire.protocol2 import JsonLines
-from toru.wire.streamreader import StreamReader
+from toru.wire.streamreader import StreamReader, Unfinished
 
 # The most bytes that follow one line.
 MAX_PART = 2**20
@@ -16,11 +19,15 @@ _encode = json.Encoder().encode
 
 
 class StreamLines(JsonLines):
-    """What toru says there. The bytes that a line announces are for the caller to send behind it."""
+    """What toru says there, to one process. The bytes that a line announces are for the caller to send behind it."""
+
+    def __init__(self, max_message_bytes: int, wall_clock: Callable[[], float] = time) -> None:
+        super().__init__(max_message_bytes, wall_clock)
+        self._unfinished = Unfinished()
 
     def reader(self) -> StreamReader:
         """A new one, for what the plugin says on a new connection."""
-        return StreamReader(self._max_message_bytes)
+        return StreamReader(self._max_message_bytes, self._unfinished)
 
     def streamed(self, request_id: str, request: StreamRequest) -> bytes:
         """The first line of a request whose body follows in parts."""

@@ -206,6 +206,8 @@ class Connection(Protocol):
         if self._closing or self._lost:
             return
         self._exchanges.popleft()
+        # Whoever took it may have been paused by a plugin that never read on.
+        self.release(TAKER)
         if exchange.closes or not exchange.arrived or self.site.stopping:
             self.close(linger=not exchange.arrived and not exchange.head.expects)
             return
