@@ -222,6 +222,44 @@ async def test_an_answer_in_two_writes_waits_for_nobody(door: Door) -> None:
         assert served.transport.getTcpNoDelay()
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_who_takes_no_answers_is_asked_for_no_more(tmp_path: Path, together: bool) -> None:
+    plugins = FakePlugins(status("hello"))
+    _, _, transport = on_a_clock(tmp_path, plugins)
+    asked = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: 1\r\n\r\nx".encode()
+    connection: Any = transport.protocol
+    connection.pauseProducing()
+    for sent in [asked * 20] if together else [asked] * 20:
+        transport.protocol.dataReceived(sent)
+    assert (plugins.requests, transport.value(), transport.producerState) == ([], b"", "paused")
+    connection.resumeProducing()
+    assert (len(plugins.requests), transport.producerState) == (20, "producing")
+    assert transport.value().count(b"hello") == 20
+
+
+def test_many_requests_to_upgrade_at_once(tmp_path: Path) -> None:
+    _, _, transport = on_a_clock(tmp_path, FakePlugins())
+    one = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n"
+    transport.protocol.dataReceived(one * 1100)
+    assert transport.value().count(b"HTTP/1.1 401 ") == 1100
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (b"GET /robots.txt HTTP/1.0\r\n\r\n", 200),
+        (b"GET /robots.txt HTTP/1.0\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
+        (b"POST /x HTTP/1.0\r\n" + b"X: y\r\n" * 101 + b"Transfer-Encoding: chunked\r\n\r\n", 431),
+        (b"GET /robots.txt HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
+    ],
+    ids=["no host", "many headers", "a hidden coding", "no host's name"],
+)
+def test_what_older_clients_may_leave_out(tmp_path: Path, sent: bytes, code: int) -> None:
+    _, _, transport = on_a_clock(tmp_path, FakePlugins())
+    transport.protocol.dataReceived(sent)
+    assert parsed(transport.value()).status == code
+
+
 def test_the_same_bytes_again_are_judged_anew(tmp_path: Path) -> None:
     plugins = FakePlugins(status("hello"))
     _, site, transport = on_a_clock(tmp_path, plugins)

@@ -47,8 +47,9 @@ SILENT_SECONDS = 5
 _NEVER = 0
 
 
-# What reading waits for: requests that came before, whoever takes the body, the answer to a request to upgrade.
-BEHIND, TAKER, UPGRADE = 1, 2, 4
+# What reading waits for: requests that came before, whoever takes the body, the answer to a request to upgrade, and a
+# client that takes what was answered.
+BEHIND, TAKER, UPGRADE, CHOKED = 1, 2, 4, 8
 
 
 @implementer(IPushProducer, IHalfCloseableProtocol)
@@ -112,6 +113,12 @@ class Connection(Protocol):
         if data == reader.repeated and not self._exchanges:
             self.headed(reader.head, closes=False, whole=True)
             return
+        rest = self._read(reader, data)
+        while rest and self._reader is not None:
+            rest = self._read(self._reader, rest)
+
+    def _read(self, reader: Reader, data: bytes) -> bytes:
+        """Returns what is to be read on behind a request to upgrade that was answered as any other."""
         self._feeding = True
         try:
             rest = reader.feed(data)
@@ -128,13 +135,14 @@ class Connection(Protocol):
         finally:
             self._feeding = False
         if self._held & UPGRADE and not self._exchanges:
-            self._go_on()
-        elif self._exchanges:
+            return self._reopened()
+        if self._exchanges:
             self._exchanges[0].settle()
             if len(self._exchanges) > 1:
                 self.hold(BEHIND)
         elif self._in_head and self._patience != HEAD_SECONDS:
             self._wait(HEAD_SECONDS)
+        return b""
 
     def headed(self, head: Head, *, closes: bool, whole: bool = False) -> None:
         """A head has come, or, `whole`, all of a request that has no body."""
@@ -193,6 +201,10 @@ class Connection(Protocol):
             return
         self._turning = self.used = True
         while self._exchanges and not self._exchanges[0].handled:
+            if self.choked:
+                # Who takes no answers would else have us keep all that it asks for.
+                self.hold(CHOKED)
+                break
             exchange = self._exchanges[0]
             # Whoever keeps asking does not hold up the end.
             self.holds_up = not self.site.stopping
@@ -223,12 +235,16 @@ class Connection(Protocol):
             self._since, self._patience = self.site.ticks, HEAD_SECONDS if self._in_head else IDLE_SECONDS
             self.holds_up = False
 
-    def _go_on(self) -> None:
-        """What came behind a request to upgrade is for who took it, and where nobody did the next request."""
+    def _reopened(self) -> bytes:
+        """What came behind a request to upgrade: it is for who took it, and where nobody did the next request."""
         if self._receiver is None:
             self._reader = Reader(self)
         rest, self._rest = self._rest, b""
         self.release(UPGRADE)
+        return rest
+
+    def _go_on(self) -> None:
+        rest = self._reopened()
         if rest:
             self.dataReceived(rest)
 
@@ -276,6 +292,9 @@ class Connection(Protocol):
         producer = self._exchanges[0].producer if self._exchanges else self._receiver
         if producer is not None:
             producer.resumeProducing()
+        if self._held & CHOKED:
+            self.release(CHOKED)
+            self._turn()
 
     def stopProducing(self) -> None:
         """Nothing: whoever writes is told when the connection is lost."""

@@ -70,9 +70,12 @@ class Head:
         """
         told = self.fields.once(_read)
         if self.version != "1.1":
-            self._check_older(told)
-        elif told.fault is not None:
+            self._check_older()
+        if told.fault is not None:
             raise told.fault
+        # RFC 9112, 3.2: an older client need not say which host it means.
+        if told.host_fault is not None and (self.version == "1.1" or b"host" in self.fields):
+            raise told.host_fault
         self.length = told.length
         if self.upgrades and self.length != 0:
             # RFC 9110, 7.8: the body would come before the new protocol, and parsers do not agree on that.
@@ -88,15 +91,12 @@ class Head:
         self.proxied = is_proxied(self.target)
         self.checked = True
 
-    def _check_older(self, told: _Told) -> None:
+    def _check_older(self) -> None:
         if self.version != "1.0":
             raise VersionNotSupported("This server speaks HTTP/1.1.")
         # RFC 9112, 6.1: nobody can tell what it means there.
         if b"transfer-encoding" in self.fields:
             raise BadRequest("HTTP/1.0 has no transfer codings.")
-        # RFC 9112, 3.2: it need not say which host it means.
-        if told.fault is not None and b"host" in self.fields:
-            raise told.fault
 
 
 class _Told(NamedTuple):
@@ -105,6 +105,7 @@ class _Told(NamedTuple):
     length: int | None
     size: int
     fault: ToruError | None
+    host_fault: ToruError | None
 
 
 def _read(fields: Fields) -> _Told:
@@ -114,18 +115,12 @@ def _read(fields: Fields) -> _Told:
     elif b"content-length" in fields:
         length = int(fields.all(b"content-length")[0])
     size = sum(len(name) + len(value) + _FIELD_BYTES for name, value in fields.lines)
-    return _Told(length, size, _fault(fields))
+    return _Told(length, size, _fault(fields), _host_fault(fields))
 
 
 def _fault(fields: Fields) -> ToruError | None:
     if len(fields.lines) > MAX_FIELDS:
         return too_large()
-    # RFC 9112, 3.2.
-    hosts = fields.all(b"host")
-    if len(hosts) != 1:
-        return BadRequest("A request of HTTP/1.1 has one Host header.")
-    if not _HOST.fullmatch(hosts[0]):
-        return BadRequest("The Host header names no host.")
     # RFC 9112, 6.1: another coding is not understood here.
     if b"transfer-encoding" in fields and [each.lower() for each in fields.all(b"transfer-encoding")] != [
         b"chunked"
@@ -133,6 +128,16 @@ def _fault(fields: Fields) -> ToruError | None:
         return BadRequest("The only transfer coding understood here is chunked.")
     if b"expect" in fields and [each.lower() for each in fields.all(b"expect")] != [b"100-continue"]:
         return ExpectationFailed("The only expectation understood here is 100-continue.")
+    return None
+
+
+def _host_fault(fields: Fields) -> ToruError | None:
+    # RFC 9112, 3.2.
+    hosts = fields.all(b"host")
+    if len(hosts) != 1:
+        return BadRequest("A request of HTTP/1.1 has one Host header.")
+    if not _HOST.fullmatch(hosts[0]):
+        return BadRequest("The Host header names no host.")
     return None
 
 
