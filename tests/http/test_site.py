@@ -237,6 +237,41 @@ def test_who_takes_no_answers_is_asked_for_no_more(tmp_path: Path, together: boo
     assert transport.value().count(b"hello") == 20
 
 
+def test_a_body_that_comes_after_its_sender_was_signed_out(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    _, site, transport = on_a_clock(tmp_path, plugins)
+    head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: 2\r\n\r\nx"
+    transport.protocol.dataReceived(head.encode())
+    site.doors.start(Keys([], []), [])
+    transport.protocol.dataReceived(b"y")
+    assert parsed(transport.value()).status == 401
+    assert plugins.requests == []
+
+
+def test_a_refused_client_that_says_no_more(tmp_path: Path) -> None:
+    _, site, transport = on_a_clock(tmp_path, FakePlugins())
+    transport.protocol.dataReceived(b"POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+    assert parsed(transport.value()).status == 401
+    connection: Any = transport.protocol
+    connection.readConnectionLost()
+    connection.connectionLost()
+    assert site.connections == set()
+
+
+def test_a_close_that_is_never_answered_ends(tmp_path: Path) -> None:
+    """As TLS does, which waits for the other side's goodbye."""
+    clock, _, made = on_a_clock(tmp_path, FakePlugins())
+    transport: Any = made
+    transport.loseConnection = lambda: None
+    transport.protocol.dataReceived(b"GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    ended: list[bool] = []
+    transport.abortConnection = lambda: ended.append(True)
+    clock.pump([1] * STUCK_SECONDS)
+    assert ended == []
+    clock.pump([1] * 2)
+    assert ended
+
+
 def test_many_requests_to_upgrade_at_once(tmp_path: Path) -> None:
     _, _, transport = on_a_clock(tmp_path, FakePlugins())
     one = b"GET /x HTTP/1.1\r\nHost: a\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n"

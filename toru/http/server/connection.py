@@ -313,8 +313,10 @@ class Connection(Protocol):
         if self._closing or self._lost:
             return
         self._closing = True
-        self._reader = self._receiver = None
+        self._reader = self._receiver = self._arriving = None
         self._exchanges.clear()
+        # TLS waits for the client's own goodbye, which may never come.
+        self._stuck_since = self.site.ticks
         # As a producer that is paused it would keep the transport from ending.
         self.transport.unregisterProducer()
         if linger:
@@ -407,7 +409,7 @@ class Connection(Protocol):
 
     def _is_stuck(self) -> bool:
         before, self._unsent = self._unsent, unsent(self.transport)
-        if self._unsent != before or not self._unsent:
+        if self._unsent != before or not (self._unsent or self._closing):
             self._stuck_since = self.site.ticks
         return self.site.ticks - self._stuck_since > STUCK_SECONDS
 
