@@ -171,7 +171,7 @@ def answer(
     body: bytes = b"", status: int = 200, headers: Sequence[tuple[str, str]] = ()
 ) -> Callable[[HttpRequest], Deferred[Answer]]:
     """A reaction that always gives this answer."""
-    return lambda _: succeed(Answer("1", status, list(headers), body))
+    return lambda _: succeed(Answer("1", status, tuple(headers), body))
 
 
 class FakePlugins:

@@ -65,7 +65,7 @@ def test_an_answer_of_a_plugin(desk: Desk) -> None:
     desk.clock.advance(971211336)
     desk.send(HELLO + b"/a?b=c", WHO, b"Referer: http://x/", b"User-Agent: curl/8")
     desk.clock.advance(0.0125)
-    waiting.callback(Answer("1", 404, [], b"not here"))
+    waiting.callback(Answer("1", 404, (), b"not here"))
     assert desk.lines() == [
         {
             "address": "192.0.2.7",

@@ -181,7 +181,7 @@ async def test_503(door: Door, error: ToruError, retry_after: str | None, raised
 )
 @in_reactor
 async def test_an_answer_that_cannot_be_passed_on(
-    door: Door, code: int, headers: list[tuple[str, str]]
+    door: Door, code: int, headers: tuple[tuple[str, str], ...]
 ) -> None:
     door.plugins.reaction = answer(b"x", code, headers)
     reply = await door.ask("GET", HELLO)
@@ -199,7 +199,9 @@ async def test_an_answer_that_cannot_be_passed_on(
     ],
 )
 @in_reactor
-async def test_head(door: Door, body: bytes, headers: list[tuple[str, str]], length: str | None) -> None:
+async def test_head(
+    door: Door, body: bytes, headers: tuple[tuple[str, str], ...], length: str | None
+) -> None:
     door.plugins.reaction = answer(body, 200, headers)
     reply = await door.ask("HEAD", HELLO)
     assert [request.method for request in door.plugins.requests] == ["HEAD"]

@@ -18,7 +18,7 @@ from .fakes import FakePlugins, FakeTarget, signed, status
 from .memory import on_a_clock
 
 HELLO = "/api/plugins/route/hello"
-LENGTH = [("content-length", "3")]
+LENGTH = (("content-length", "3"),)
 
 
 class FakeStream:
@@ -75,17 +75,17 @@ def test_a_connection_is_read_on_though_its_body_was_never_read(tmp_path: Path) 
     assert transport.producerState == "paused"
     # What was on its way already makes it whole.
     transport.protocol.dataReceived(b"body")
-    client.answered(200, [], b"early")
+    client.answered(200, (), b"early")
     assert transport.value().endswith(b"early")
     assert transport.producerState == "producing"
 
 
 @pytest.mark.parametrize(
     ("method", "code", "headers", "parts"),
-    [("GET", 204, [], []), ("GET", 304, [], []), ("HEAD", 200, [], []), ("GET", 200, LENGTH, [b"a", b"bc"])],
+    [("GET", 204, (), []), ("GET", 304, (), []), ("HEAD", 200, (), []), ("GET", 200, LENGTH, [b"a", b"bc"])],
 )
 def test_who_has_the_whole_answer_may_ask_again(
-    tmp_path: Path, method: str, code: int, headers: list[tuple[str, str]], parts: list[bytes]
+    tmp_path: Path, method: str, code: int, headers: tuple[tuple[str, str], ...], parts: list[bytes]
 ) -> None:
     plugins = Streaming()
     _, _, transport = on_a_clock(tmp_path, plugins)

@@ -156,7 +156,7 @@ def test_a_long_wait_for_a_plugin_is_not_idleness(tmp_path: Path) -> None:
     transport.protocol.dataReceived(f"GET {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\n\r\n".encode())
     clock.pump([1] * 3600)
     assert transport.connected
-    waiting.callback(Answer("1", 200, [], b"at last"))
+    waiting.callback(Answer("1", 200, (), b"at last"))
     assert transport.value().endswith(b"at last")
     clock.pump([1] * IDLE_SECONDS)
     assert transport.connected
@@ -335,7 +335,7 @@ async def test_a_drain(door: Door) -> None:
     impatient.addErrback(lambda _: None).cancel()
     assert not first.called
     body = b"x" * 5_000_000
-    waiting.callback(Answer("1", 200, [], body))
+    waiting.callback(Answer("1", 200, (), body))
     assert not first.called, "the answer has not left yet"
     # The client reads until the server closes, so this ends only because it does.
     got = parsed(await reply)

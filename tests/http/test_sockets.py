@@ -139,7 +139,7 @@ def test_what_a_plugin_is_asked_and_a_client_told(talk: Talk) -> None:
 
 def test_a_refusal(talk: Talk) -> None:
     talk.ask()
-    talk.client.refused(403, [("X-Why", "no")], b"no")
+    talk.client.refused(403, (("X-Why", "no"),), b"no")
     reply = parsed(talk.said())
     assert (reply.status, reply.body, reply.header("x-why")) == (403, b"no", "no")
     assert talk.plugin.statuses == [403]

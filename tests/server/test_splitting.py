@@ -42,7 +42,7 @@ CUT = [case for number, case in enumerate(SHORT) if number % 12 == 0]
 def _echo(request: HttpRequest) -> Deferred[Answer]:
     headers = {name: value for name, value in request.headers.items() if name != "x-request-id"}
     body = (request.body or b"").decode("iso-8859-1")
-    return succeed(Answer("1", 200, [], json.encode([request.method, request.path, headers, body])))
+    return succeed(Answer("1", 200, (), json.encode([request.method, request.path, headers, body])))
 
 
 @pytest.fixture(scope="module")

@@ -72,4 +72,4 @@ class Bench:
         return results(self.link.request(request))
 
     def answer(self, request_id: str, body: bytes = b"") -> bool:
-        return self.link.received(Answer(request_id, 200, [], body))
+        return self.link.received(Answer(request_id, 200, (), body))

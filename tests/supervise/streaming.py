@@ -41,7 +41,7 @@ class FakeClient:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+    def answered(self, status: int, headers: tuple[tuple[str, str], ...], body: bytes | None) -> None:
         self.told.append(("answered", status, body))
 
     def part(self, data: bytes) -> None:
@@ -53,7 +53,7 @@ class FakeClient:
     def accepted(self, subprotocol: str | None) -> None:
         self.told.append(("accepted", subprotocol))
 
-    def refused(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def refused(self, status: int, headers: tuple[tuple[str, str], ...], body: bytes) -> None:
         self.told.append(("refused", status, body))
 
     def message(self, data: bytes, text: bool) -> None:

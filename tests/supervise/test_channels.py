@@ -85,7 +85,7 @@ class TestReading:
             + json_line("greeting")
         )
         assert bench.owner.told == [
-            ("received", Answer("1", 200, [], b"")),
+            ("received", Answer("1", 200, (), b"")),
             ("received", Pong("2")),
             ("received", Log("warn", "careful", None)),
             ("received", Unknown("'greeting'")),

@@ -108,7 +108,7 @@ class TestRequests:
         assert wire.calls == ["abort"]
         assert bench.owner.told == []
         wire.end()
-        assert bench.owner.told == [("received", Answer("42", 200, [], b"hello"))]
+        assert bench.owner.told == [("received", Answer("42", 200, (), b"hello"))]
 
     def test_it_belongs_to_its_connection_whatever_id_it_has(self) -> None:
         bench = Bench()
@@ -123,14 +123,14 @@ class TestRequests:
         wire = bench.ask()
         wire.hear(*(bytes([byte]) for byte in ANSWER))
         wire.end()
-        assert bench.owner.told == [("received", Answer("1", 200, [], b"hello"))]
+        assert bench.owner.told == [("received", Answer("1", 200, (), b"hello"))]
 
     def test_only_the_first_answer_counts(self) -> None:
         bench = Bench()
         wire = bench.ask()
         wire.hear(ANSWER + prefixed("http", status=500), prefixed("http", status=500), b"\xff" * 100)
         wire.end()
-        assert bench.owner.told == [("received", Answer("1", 200, [], b"hello"))]
+        assert bench.owner.told == [("received", Answer("1", 200, (), b"hello"))]
         assert wire.calls == ["abort"]
 
     def test_answers_that_are_failures(self) -> None:
@@ -183,7 +183,7 @@ class TestRequests:
         wire = bench.ask()
         wire.hear(prefixed("greeting") * UNASKED_AT_ONCE, ANSWER)
         wire.end()
-        assert bench.owner.told == [("received", Answer("1", 200, [], b"hello"))]
+        assert bench.owner.told == [("received", Answer("1", 200, (), b"hello"))]
 
     def test_a_plugin_that_keeps_saying_other_things(self) -> None:
         bench = Bench()
@@ -226,7 +226,7 @@ class TestRequests:
         bench.clock.advance(0.05)
         bench.wires[-1].hear(ANSWER)
         bench.wires[-1].end()
-        assert bench.owner.told == [("received", Answer("1", 200, [], b"hello"))]
+        assert bench.owner.told == [("received", Answer("1", 200, (), b"hello"))]
         assert bench.channel.answering
         assert bench.clock.getDelayedCalls() == []
 

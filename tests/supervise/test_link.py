@@ -31,7 +31,7 @@ class TestAnswers:
         assert bench.channel.sent() == list(got)
         for n in order:
             assert bench.answer(str(n), b"%d" % n)
-        assert got == {id: [Answer(id, 200, [], id.encode())] for id in got}
+        assert got == {id: [Answer(id, 200, (), id.encode())] for id in got}
         assert bench.link.idle
 
     def test_what_nobody_waits_for_is_dropped(self) -> None:

@@ -155,7 +155,7 @@ class TestLogMessages:
 
 
 class TestSignsOfLife:
-    @pytest.mark.parametrize("message", [Pong("9"), LOG, Unknown("x"), Answer("9", 200, [], b"")])
+    @pytest.mark.parametrize("message", [Pong("9"), LOG, Unknown("x"), Answer("9", 200, (), b"")])
     def test_every_message_is_one(self, message: Pong | Log | Unknown | Answer) -> None:
         bench = Bench()
         bench.clock.advance(7)

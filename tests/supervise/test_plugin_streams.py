@@ -56,13 +56,13 @@ class TestWholeRequests:
             b'{"type": "body", "request_id": "s1", "payload": {"length": 2}}\nab'
             b'{"type": "body", "request_id": "s1", "payload": {"length": 1, "final": true}}\nc'
         )
-        assert answer == [Answer("", 200, [("c", "d")], b"abc")]
+        assert answer == [Answer("", 200, (("c", "d"),), b"abc")]
 
     def test_an_answer_that_is_whole_anyway(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")
         answer = results(stage.plugin.request(HttpRequest("GET", "/x", {}, None)))
         stage.wire.hear(b'{"type": "http", "request_id": "s1", "payload": {"status": 204}}\n')
-        assert answer == [Answer("", 204, [], b"")]
+        assert answer == [Answer("", 204, (), b"")]
 
     def test_an_answer_that_is_too_long(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")

@@ -118,7 +118,7 @@ class Caller(FakeClient):
         if not self.first.called:
             self.first.callback(None)
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+    def answered(self, status: int, headers: tuple[tuple[str, str], ...], body: bytes | None) -> None:
         super().answered(status, headers, body)
         if body is not None:
             self.over.callback(None)

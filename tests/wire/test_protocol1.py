@@ -114,29 +114,29 @@ def test_the_limit_counts_the_message_without_its_length() -> None:
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
-        ({"status": 200, "headers": {}, "body": "hi"}, Answer("", 200, [], b"hi")),
-        ({"status": 200}, Answer("", 200, [], b"")),
-        ({"status": 201.0, "headers": None, "body": None}, Answer("", 201, [], b"")),
-        ({"status": 200, "body": 'grün " \n'}, Answer("", 200, [], 'grün " \n'.encode())),
-        ({"status": 200, "body": ""}, Answer("", 200, [], b"")),
-        ({"status": 200, "body": {"a": [1, 2.50, None]}}, Answer("", 200, [], b'{"a": [1, 2.5, null]}')),
-        ({"status": 200, "body": 5}, Answer("", 200, [], b"5")),
-        ({"status": 200, "body": False}, Answer("", 200, [], b"false")),
-        ({"status": 200, "body": "/w==", "body_encoding": "base64"}, Answer("", 200, [], b"\xff")),
-        ({"status": 200, "body": 1234, "body_encoding": "base64"}, Answer("", 200, [], b"1234")),
+        ({"status": 200, "headers": {}, "body": "hi"}, Answer("", 200, (), b"hi")),
+        ({"status": 200}, Answer("", 200, (), b"")),
+        ({"status": 201.0, "headers": None, "body": None}, Answer("", 201, (), b"")),
+        ({"status": 200, "body": 'grün " \n'}, Answer("", 200, (), 'grün " \n'.encode())),
+        ({"status": 200, "body": ""}, Answer("", 200, (), b"")),
+        ({"status": 200, "body": {"a": [1, 2.50, None]}}, Answer("", 200, (), b'{"a": [1, 2.5, null]}')),
+        ({"status": 200, "body": 5}, Answer("", 200, (), b"5")),
+        ({"status": 200, "body": False}, Answer("", 200, (), b"false")),
+        ({"status": 200, "body": "/w==", "body_encoding": "base64"}, Answer("", 200, (), b"\xff")),
+        ({"status": 200, "body": 1234, "body_encoding": "base64"}, Answer("", 200, (), b"1234")),
         (
             {"status": 200, "headers": {"Age": 5, "Q": 0.5, "Set-Cookie": ["a", "b"], "N": [1], "X": "\n"}},
             Answer(
                 "",
                 200,
-                [
+                (
                     ("Age", "5"),
                     ("Q", "0.5"),
                     ("Set-Cookie", "a"),
                     ("Set-Cookie", "b"),
                     ("N", "1"),
                     ("X", "\n"),
-                ],
+                ),
                 b"",
             ),
         ),
@@ -150,18 +150,18 @@ def test_both_shapes_of_an_answer_mean_the_same(
 
 def test_an_answer_may_carry_its_own_request_id_or_none() -> None:
     for request_id, expected in (("other", "other"), (None, ""), ("", "")):
-        assert codec.decode(frame({"status": 200}, request_id=request_id)) == Answer(expected, 200, [], b"")
+        assert codec.decode(frame({"status": 200}, request_id=request_id)) == Answer(expected, 200, (), b"")
 
 
 def test_a_body_that_is_json_keeps_the_characters_it_came_with() -> None:
     body = b'{"x":  1e2, "y": 12345678901234567890123, "z": "\xc3\xa9"}'
     message = b'{"type": "http", "payload": {"status": 200, "body": ' + body + b"}}"
-    assert codec.decode(message) == Answer("", 200, [], body)
+    assert codec.decode(message) == Answer("", 200, (), body)
 
 
 def test_a_status_decides_for_the_flat_shape() -> None:
     assert codec.decode(flat(status=200, body="flat", payload={"body": '{"status": 500}'})) == Answer(
-        "", 200, [], b"flat"
+        "", 200, (), b"flat"
     )
 
 

@@ -99,7 +99,7 @@ class TestReading:
     def test_an_answer_in_parts(self) -> None:
         events = heard(HEAD + body(b"one") + LOG + body(b"") + body(b"two", final=True) + PONG)
         assert events == [
-            Head(200, [("A", "b"), ("C", "d"), ("C", "e")]),
+            Head(200, (("A", "b"), ("C", "d"), ("C", "e"))),
             Part(b"one"),
             Log("info", "hello", None),
             Part(b"two"),
@@ -124,7 +124,7 @@ class TestReading:
         assert not reader.halfway
 
     def test_a_whole_answer(self) -> None:
-        assert heard(line("http", status=201, body="hello")) == [Answer("7", 201, [], b"hello")]
+        assert heard(line("http", status=201, body="hello")) == [Answer("7", 201, (), b"hello")]
 
     def test_a_failure(self) -> None:
         assert heard(line("error", message="no")) == [Refusal("7", "no", None)]
@@ -150,14 +150,14 @@ class TestReading:
         ]
 
     def test_a_websocket_that_is_refused(self) -> None:
-        assert heard(line("http", status=403, body="no"), websocket=True) == [Answer("7", 403, [], b"no")]
+        assert heard(line("http", status=403, body="no"), websocket=True) == [Answer("7", 403, (), b"no")]
 
     def test_one_exchange_after_the_other(self) -> None:
         reader = LINES.reader()
         for request_id in ("1", "2"):
             reader.begin(request_id, websocket=request_id == "2")
             (event,) = reader.feed(line("http", request_id, status=200))
-            assert event == Answer(request_id, 200, [], b"")
+            assert event == Answer(request_id, 200, (), b"")
 
     def test_what_belongs_to_no_request(self) -> None:
         reader = LINES.reader()

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from toru.errors import ToruError
 from toru.model import Figures, PluginNumbers, PluginStatus, Problem, Rescan
-from toru.wire.messages import Answer, HttpRequest, StreamRequest, WebSocketRequest
+from toru.wire.messages import Answer, HttpRequest, Pairs, StreamRequest, WebSocketRequest
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class Exchanging(Protocol):
 class StreamClient(Exchanging, Protocol):
     """Whoever asks a plugin on a stream."""
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None, /) -> None:
+    def answered(self, status: int, headers: Pairs, body: bytes | None, /) -> None:
         """The whole answer, and so the end; or its beginning, where `body` is None and parts follow."""
 
     def part(self, data: bytes, /) -> None:
@@ -60,7 +60,7 @@ class WebSocketClient(Exchanging, Protocol):
     def accepted(self, subprotocol: str | None, /) -> None:
         """The plugin takes it, with one of the subprotocols that were offered or none."""
 
-    def refused(self, status: int, headers: list[tuple[str, str]], body: bytes, /) -> None:
+    def refused(self, status: int, headers: Pairs, body: bytes, /) -> None:
         """The end: the plugin answers otherwise."""
 
     def message(self, data: bytes, text: bool, /) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from twisted.logger import Logger
 
 from toru.errors import PluginFailure, PluginTimeout, ToruError
@@ -12,14 +10,17 @@ from toru.http.headers import from_plugin, passed_on, to_plugin
 from toru.http.routes import Routed
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
+from toru.wire.messages import Pairs
 
 _log = Logger()
 
 # Characters of a plugin's own words in our log.
 _MOST_LOGGED = 1000
-# Headers that an answer may have to be one of the usual ones, and characters in all of them.
-_USUAL = 6
+# Most answers of a plugin have the same few headers: what becomes of those, as far as all of them together have no
+# more characters, and of so many of them.
 _USUAL_LENGTH = 1024
+_USUAL_SETS = 512
+_usual: dict[tuple[Pairs, str, bool], bytes] = {}
 # An error's own detail may quote the plugin, so a client gets one of these instead.
 _SENTENCES = {
     "plugin-connection-lost": "lost its connection before it answered",
@@ -44,22 +45,21 @@ def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:
     )
 
 
-def lines_from(headers: list[tuple[str, str]], route: Routed) -> bytes:
+def lines_from(headers: Pairs, route: Routed) -> bytes:
     """The headers of a plugin's answer that its client gets. Raises ProtocolError for what HTTP forbids."""
-    # Most answers of a plugin have the same few headers.
-    usual = (
-        len(headers) <= _USUAL and sum([len(name) + len(value) for name, value in headers]) <= _USUAL_LENGTH
-    )
-    make = _usual_lines if usual else from_plugin
-    return make(tuple(headers), route.prefix, bare=route.bare)
+    key = headers, route.prefix, route.bare
+    lines = _usual.get(key)
+    if lines is None:
+        lines = from_plugin(headers, route.prefix, bare=route.bare)
+        # A cache of functools' would keep the longest, too.
+        if sum([len(name) + len(value) for name, value in headers]) <= _USUAL_LENGTH:
+            if len(_usual) >= _USUAL_SETS:
+                _usual.clear()
+            _usual[key] = lines
+    return lines
 
 
-@lru_cache(maxsize=512)
-def _usual_lines(headers: tuple[tuple[str, str], ...], prefix: str, *, bare: bool) -> bytes:
-    return from_plugin(headers, prefix, bare=bare)
-
-
-def declared_length(headers: list[tuple[str, str]]) -> int | None:
+def declared_length(headers: Pairs) -> int | None:
     """What a plugin says of how long its body is, where that makes sense."""
     lengths = {value for name, value in headers if name.lower() == "content-length"}
     length = lengths.pop() if len(lengths) == 1 else ""

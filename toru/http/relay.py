@@ -12,7 +12,7 @@ from toru.http.problems import problem
 from toru.http.routes import Routed
 from toru.http.server.connection import TAKER
 from toru.http.server.exchange import Exchange
-from toru.wire.messages import StreamRequest
+from toru.wire.messages import Pairs, StreamRequest
 
 
 class Relay:
@@ -69,7 +69,7 @@ class _Back:
 
     # -- what the plugin says
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+    def answered(self, status: int, headers: Pairs, body: bytes | None) -> None:
         exchange = self._exchange
         try:
             lines = lines_from(headers, self._route)

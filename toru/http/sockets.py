@@ -26,7 +26,7 @@ from toru.http.server.websocket import (
     ping,
     pong,
 )
-from toru.wire.messages import WebSocketRequest
+from toru.wire.messages import Pairs, WebSocketRequest
 
 # Seconds of silence until the client is asked whether it is there, and until it is taken for gone; that it may take
 # to answer a goodbye, and to read what was said (16 MiB over a slow line).
@@ -148,7 +148,7 @@ class _Between:
         if connection.site.stopping:
             self.stop()
 
-    def refused(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def refused(self, status: int, headers: Pairs, body: bytes) -> None:
         exchange = self._exchange
         if exchange is None or exchange.over:
             return

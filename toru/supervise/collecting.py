@@ -8,7 +8,7 @@ from toru.errors import ProtocolError, ToruError
 from toru.supervise.link import Waiter
 from toru.supervise.streamedrequest import StreamedRequest
 from toru.supervise.streampool import Streams
-from toru.wire.messages import Answer, HttpRequest, StreamRequest
+from toru.wire.messages import Answer, HttpRequest, Pairs, StreamRequest
 
 
 def collect(streams: Streams, request: HttpRequest, waiter: Waiter, limit: int) -> Callable[[], None]:
@@ -28,10 +28,10 @@ class _Collecting:
         self._waiter = waiter
         self._limit = limit
         self._status = 0
-        self._headers: list[tuple[str, str]] = []
+        self._headers: Pairs = ()
         self._body = bytearray()
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+    def answered(self, status: int, headers: Pairs, body: bytes | None) -> None:
         if body is not None:
             self._waiter.answered(Answer("", status, headers, body))
         self._status, self._headers = status, headers

@@ -6,7 +6,7 @@ from typing import Protocol as Interface
 
 from toru.supervise.streamconnection import StreamConnection
 from toru.supervise.streamexchange import Client, Keeper, StreamExchange
-from toru.wire.messages import Answer, StreamRequest
+from toru.wire.messages import Answer, Pairs, StreamRequest
 from toru.wire.streamreader import Accepted, Ending, Final, Head, Part, Said
 from toru.wire.streams import MAX_PART
 
@@ -14,7 +14,7 @@ from toru.wire.streams import MAX_PART
 class StreamClient(Client, Interface):
     """Whoever asks. What comes here is told in this order, and `failed` may come at any time but after the end."""
 
-    def answered(self, status: int, headers: list[tuple[str, str]], body: bytes | None) -> None:
+    def answered(self, status: int, headers: Pairs, body: bytes | None) -> None:
         """The answer: all of it, and so the end, or where `body` is None its beginning."""
 
     def part(self, data: bytes) -> None:

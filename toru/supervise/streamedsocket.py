@@ -6,7 +6,7 @@ from typing import Protocol as Interface
 
 from toru.errors import ProtocolError, ToruError
 from toru.supervise.streamexchange import Client, Keeper, StreamExchange
-from toru.wire.messages import Answer, WebSocketRequest, excerpt
+from toru.wire.messages import Answer, Pairs, WebSocketRequest, excerpt
 from toru.wire.streamreader import Accepted, Closed, Ending, Head, Part, Said
 
 
@@ -16,7 +16,7 @@ class WebSocketClient(Client, Interface):
     def accepted(self, subprotocol: str | None) -> None:
         """The plugin takes it; the subprotocol is one that was offered."""
 
-    def refused(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+    def refused(self, status: int, headers: Pairs, body: bytes) -> None:
         """The plugin answers otherwise."""
 
     def message(self, data: bytes, text: bool) -> None:

@@ -27,6 +27,9 @@ EXCERPT_LENGTH = 100
 
 NULL = Raw(b"null")
 
+# Names and values of headers, in the order in which a plugin wrote them.
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
+
 T = TypeVar("T")
 
 
@@ -87,7 +90,7 @@ class Answer(Struct, frozen=True):
 
     request_id: str
     status: int
-    headers: list[tuple[str, str]]
+    headers: Pairs
     body: bytes
 
 
@@ -261,7 +264,7 @@ def encode_within(
 def make_answer(
     request_id: str,
     status: float,
-    headers: Mapping[str, str | Sequence[str]],
+    headers: Pairs,
     body: str | None,
     body_encoding: str,
 ) -> Answer | Nonsense:
@@ -283,10 +286,13 @@ def make_answer(
             f"the `body_encoding` of an `http` message is {excerpt(body_encoding)}; "
             "`utf-8` and `base64` are allowed"
         )
-    pairs: list[tuple[str, str]] = []
-    for name, value in headers.items():
-        if isinstance(value, str):
-            pairs.append((name, value))
-        else:
-            pairs.extend((name, one) for one in value)
-    return Answer(request_id, code, pairs, content)
+    return Answer(request_id, code, headers, content)
+
+
+def pairs_of(headers: Mapping[str, str | Sequence[str]]) -> Pairs:
+    """Headers as they stand in a message, where one may have several values."""
+    return tuple(
+        (name, one)
+        for name, value in headers.items()
+        for one in ([value] if isinstance(value, str) else value)
+    )

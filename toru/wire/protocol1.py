@@ -147,10 +147,11 @@ def _read_http(request_id: str, payload: Raw) -> Message:
         answer = read(_answers, wrapping.body.encode(), what)
         if answer.status is UNSET:
             raise ProtocolError(f"{what} has no `status`")
-    headers = {
-        name: [str(one) for one in value] if isinstance(value, list) else str(value)
+    headers = tuple(
+        (name, str(one))
         for name, value in (answer.headers or {}).items()
-    }
+        for one in (value if isinstance(value, list) else [value])
+    )
     body = bytes(answer.body)
     if body == b"null":
         return make_answer(request_id, answer.status, headers, None, answer.body_encoding)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal, cast, get_args
 
-from msgspec import DecodeError, Struct, json
+from msgspec import DecodeError, Raw, Struct, json
 
 from toru.errors import ProtocolError
 from toru.wire import payloads
@@ -20,24 +21,39 @@ from toru.wire.messages import (
     LogLevel,
     Message,
     Outgoing,
+    Pairs,
     Pong,
     Refusal,
     Unknown,
     encode_within,
     excerpt,
     make_answer,
+    pairs_of,
     read,
     read_envelope,
     rfc3339,
 )
 
+# Bytes of headers, and sets of them for each plugin, that are worth remembering.
+_USUAL_LENGTH = 1024
+_USUAL_SETS = 64
+_STREAMING = "an `http` message has `stream: true`, and the plugin may not stream"
 _LEVELS = frozenset[str](get_args(LogLevel))
+
+
+class _UsualPayload(Struct):
+    status: int | float
+    # Read apart, for most answers of a plugin have the same few.
+    headers: Raw = Raw(b"{}")
+    body: str | None = None
+    body_encoding: str = "utf-8"
+    stream: bool = False
 
 
 class _UsualAnswer(Struct):
     type: Literal["http"]
     request_id: str
-    payload: payloads.Answer
+    payload: _UsualPayload
 
 
 _encode = json.Encoder().encode
@@ -45,6 +61,7 @@ answers = json.Decoder(payloads.Answer)
 ANSWERED = "the payload of an `http` message"
 _errors = json.Decoder(payloads.Error)
 _usual = json.Decoder(_UsualAnswer)
+_headers = json.Decoder(payloads.Headers)
 _lifecycles = json.Decoder(payloads.Lifecycle)
 _logs = json.Decoder(payloads.Log)
 
@@ -61,6 +78,7 @@ class JsonLines:
         self._max_message_bytes = max_message_bytes
         self._wall_clock = wall_clock
         self._millisecond, self._timestamp = 0, ""
+        self._usual_headers = lru_cache(maxsize=_USUAL_SETS)(_headers_in)
 
     def framer(self) -> LineFramer:
         return LineFramer(self._max_message_bytes)
@@ -109,10 +127,15 @@ class JsonLines:
         # Nearly all messages are answers, and read in one go; what is none is looked at closely.
         try:
             usual = _usual.decode(frame)
+            answer = usual.payload
+            raw = bytes(answer.headers)
+            headers = self._usual_headers(raw) if len(raw) <= _USUAL_LENGTH else _headers_in(raw)
         except (DecodeError, UnicodeDecodeError, RecursionError):
             envelope = read_envelope(frame)
             return _read_http(envelope) if envelope.type == "http" else read_other(envelope)
-        return _made(usual.request_id, usual.payload)
+        if answer.stream:
+            raise ProtocolError(_STREAMING)
+        return make_answer(usual.request_id, answer.status, headers, answer.body, answer.body_encoding)
 
     def _now(self) -> str:
         now = self._wall_clock()
@@ -137,13 +160,15 @@ def asked(envelope: Envelope) -> str:
 
 def _read_http(envelope: Envelope) -> Message:
     request_id = asked(envelope)
-    return _made(request_id, read(answers, envelope.payload, ANSWERED))
-
-
-def _made(request_id: str, answer: payloads.Answer) -> Message:
+    answer = read(answers, envelope.payload, ANSWERED)
     if answer.stream:
-        raise ProtocolError("an `http` message has `stream: true`, and the plugin may not stream")
-    return make_answer(request_id, answer.status, answer.headers, answer.body, answer.body_encoding)
+        raise ProtocolError(_STREAMING)
+    return make_answer(request_id, answer.status, pairs_of(answer.headers), answer.body, answer.body_encoding)
+
+
+def _headers_in(raw: bytes) -> Pairs:
+    """Raises DecodeError."""
+    return pairs_of(_headers.decode(raw))
 
 
 def _read_error(envelope: Envelope) -> Message:

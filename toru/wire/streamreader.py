@@ -17,11 +17,13 @@ from toru.wire.messages import (
     Log,
     Message,
     Nonsense,
+    Pairs,
     Pong,
     Refusal,
     Unknown,
     excerpt,
     make_answer,
+    pairs_of,
     read,
     read_envelope,
 )
@@ -32,7 +34,7 @@ class Head(Struct, frozen=True):
     """The answer begins, and parts of its body follow. `status` and `headers` as in `Answer`."""
 
     status: int
-    headers: list[tuple[str, str]]
+    headers: Pairs
 
 
 class Part(Struct, frozen=True):
@@ -293,7 +295,7 @@ class StreamReader:
         if payload.stream and payload.body is not None:
             raise ProtocolError("an `http` message has `stream: true` and a `body`; only one is possible")
         answer = make_answer(
-            self._request_id, payload.status, payload.headers, payload.body, payload.body_encoding
+            self._request_id, payload.status, pairs_of(payload.headers), payload.body, payload.body_encoding
         )
         if payload.stream and isinstance(answer, Answer):
             self._next = _Next.BODY
