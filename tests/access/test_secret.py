@@ -56,7 +56,7 @@ def test_which_tokens_are_ours(header: bytes | None, token: bytes | None) -> Non
 def test_a_key_is_found_by_its_secret_until_it_ends() -> None:
     ring = Keyring()
     ring.add(key(b"one"))
-    assert ring.find(digest(b"one"), 99.9) == ANN
+    assert ring.find(digest(b"one"), 99.9) == key(b"one")
     assert ring.find(digest(b"one"), 100.0) is None
     assert ring.find(digest(b"two"), 0.0) is None
     assert ring.find(digest(digest(b"one")), 0.0) is None
@@ -75,11 +75,35 @@ def test_keys_go() -> None:
         ring.add(key(secret, whose))
     ring.remove(digest(b"1"))
     ring.remove(digest(b"unknown"))
-    assert [ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3")] == [None, ANN, BOB]
+    first, second, third = (ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3"))
+    assert (first, second, third) == (None, key(b"2", ANN), key(b"3", BOB))
     ring.remove_where(lambda each: each.principal == ANN)
-    assert [ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3")] == [None, None, BOB]
+    assert [ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3")] == [None, None, third]
     ring.replace([key(b"4", ANN)])
-    assert [ring.find(digest(secret), 0.0) for secret in (b"3", b"4")] == [None, ANN]
+    assert [ring.find(digest(secret), 0.0) for secret in (b"3", b"4")] == [None, key(b"4", ANN)]
+
+
+def test_a_key_that_was_found_is_good_while_it_is_there_as_it_was() -> None:
+    ring = Keyring()
+    for secret in (b"1", b"2", b"3", b"4"):
+        ring.add(key(secret))
+    first, second, third, fourth = (ring.find(digest(secret), 0.0) for secret in (b"1", b"2", b"3", b"4"))
+    assert first
+    assert second
+    assert third
+    assert fourth
+    assert ring.has(first)
+    assert ring.has(second)
+    ring.remove(digest(b"1"))
+    assert [ring.has(each) for each in (first, second)] == [False, True]
+    ring.remove_where(lambda each: each.digest == digest(b"2"))
+    assert [ring.has(each) for each in (second, third)] == [False, True]
+    ring.rename(ANN.id, "Anna")
+    assert [ring.has(each) for each in (third, fourth)] == [False, False]
+    ring.add(third)
+    assert ring.has(third)
+    ring.replace([key(b"4")])
+    assert not ring.has(third)
 
 
 def test_somebody_gets_a_new_name() -> None:
@@ -88,23 +112,27 @@ def test_somebody_gets_a_new_name() -> None:
     ring.rename("1", "Anna")
     found = ring.find(digest(b"1"), 0.0)
     assert found is not None
-    assert (found.id, found.name, found.display_name) == ("1", "ann", "Anna")
-    assert ring.find(digest(b"3"), 0.0) == BOB
+    who = found.principal
+    assert (who.id, who.name, who.display_name) == ("1", "ann", "Anna")
+    assert ring.find(digest(b"3"), 0.0) == key(b"3", BOB)
 
 
 def test_each_process_has_a_token_of_its_own() -> None:
     tokens = PluginTokens()
     old, new, other = tokens.issue("hello"), tokens.issue("hello"), tokens.issue("other")
     assert len({old, new, other}) == 3
-    principal = tokens.find(digest(old.encode()))
-    assert principal == Principal("plugin", "hello", "hello", "hello", "plugin")
+    first, second = tokens.find(digest(old.encode())), tokens.find(digest(new.encode()))
+    assert first
+    assert second
+    assert first.principal == second.principal == Principal("plugin", "hello", "hello", "hello", "plugin")
     tokens.revoke(old)
     tokens.revoke(old)
     assert tokens.find(digest(old.encode())) is None
-    assert tokens.find(digest(new.encode())) == principal
+    assert [tokens.has(each) for each in (first, second)] == [False, True]
+    assert tokens.find(digest(new.encode())) == second
     found = tokens.find(digest(other.encode()))
     assert found is not None
-    assert found.id == "other"
+    assert found.principal.id == "other"
 
 
 def test_nothing_shows_a_plugins_token() -> None:

@@ -38,10 +38,9 @@ def on_a_clock(
         max_body_bytes=LIMIT,
         trusted_proxies=trusted_proxies,
         in_thread=lambda work: succeed(work()),
-        # Their time is not that of the connections.
-        doors=doors_of(Clock(), None)[0],
         accounts=cast(Any, None),
-        **{**unrecorded(clock), **settings},
+        # The time of the doors is not that of the connections.
+        **{"doors": doors_of(Clock(), None)[0], **unrecorded(clock), **settings},
     )
     return clock, site, connected(site)
 

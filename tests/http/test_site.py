@@ -12,9 +12,10 @@ import pytest
 from msgspec import json
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, TimeoutError as StillUnderWay
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 
+from toru.access.secret import digest
 from toru.http.server.connection import (
     BODY_SECONDS,
     HEAD_SECONDS,
@@ -24,13 +25,16 @@ from toru.http.server.connection import (
 )
 from toru.http.site import STRANGERS_BYTES, all_drained
 from toru.sending import unsent
-from toru.store.accounttable import Keys
+from toru.store.accounttable import Key, Keys
 from toru.wire.messages import Answer
 
 from .fakes import (
+    ANN,
+    SESSION,
     Door,
     FakePlugins,
     answer,
+    doors_of,
     everything,
     in_reactor,
     parsed,
@@ -246,6 +250,30 @@ def test_a_body_that_comes_after_its_sender_was_signed_out(tmp_path: Path) -> No
     transport.protocol.dataReceived(b"y")
     assert parsed(transport.value()).status == 401
     assert plugins.requests == []
+
+
+def test_a_head_that_comes_again_is_let_in_only_while_its_sender_is(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    clock = Clock()
+    _, site, transport = on_a_clock(tmp_path, plugins, doors=doors_of(clock, None)[0])
+    asked = f"GET {HELLO} HTTP/1.1\r\nHost: x\r\nCookie: toru_session={SESSION}\r\n\r\n".encode()
+
+    def status_of_next() -> int:
+        transport.clear()
+        transport.protocol.dataReceived(asked)
+        return parsed(transport.value()).status
+
+    assert [status_of_next() for _ in range(3)] == [200] * 3
+    # The headers are alike but for the id of each.
+    first, _, third = plugins.requests
+    assert first.head is third.head
+    assert len({request.headers["x-request-id"] for request in plugins.requests}) == 3
+    site.doors.start(Keys([], []), [])
+    assert [status_of_next() for _ in range(2)] == [401] * 2
+    site.doors.start(Keys([Key(digest(SESSION.encode()), ANN, expires_at=1.0)], []), [])
+    assert [status_of_next() for _ in range(2)] == [200] * 2
+    clock.advance(1.0)
+    assert status_of_next() == 401
 
 
 def test_a_refused_client_that_says_no_more(tmp_path: Path) -> None:

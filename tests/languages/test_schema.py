@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from tests.languages.documents import ROOT
 from toru.errors import InvalidMetadata, ProtocolError
 from toru.model import PluginMetadata
-from toru.wire.messages import HttpRequest, Init, Nonsense, Unknown
+from toru.wire.messages import HttpRequest, Init, Nonsense, RequestHead, Unknown
 from toru.wire.metadata import parse_metadata
 from toru.wire.protocol2 import JsonLines
 from toru.wire.schema import schema
@@ -56,9 +56,9 @@ def test_its_definitions_lead_somewhere() -> None:
         CODEC.shutdown(5.0),
         CODEC.ping("1"),
         CODEC.cancel("1"),
-        CODEC.request("1", HttpRequest("GET", "/", {}, None)),
-        CODEC.request("1", HttpRequest("POST", "/a?b", {"x-y": "z"}, b"text")),
-        CODEC.request("1", HttpRequest("POST", "/a?b", {"x-y": "z"}, b"\xff")),
+        CODEC.request("1", HttpRequest(RequestHead("GET", "/", {}), None)),
+        CODEC.request("1", HttpRequest(RequestHead("POST", "/a?b", {"x-y": "z"}), b"text")),
+        CODEC.request("1", HttpRequest(RequestHead("POST", "/a?b", {"x-y": "z"}), b"\xff")),
     ],
     ids=["init", "shutdown", "ping", "cancel", "no-body", "text", "bytes"],
 )

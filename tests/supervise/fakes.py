@@ -27,10 +27,10 @@ from toru.supervise.host import Host
 from toru.supervise.plugin import Office, Plugin
 from toru.supervise.registry import Found, Stamp
 from toru.supervise.streampool import Room
-from toru.wire.messages import HttpRequest, Init, Message
+from toru.wire.messages import HttpRequest, Init, Message, RequestHead
 
 INIT = Init("demo", "instance", "/run/demo.sock", "/run/demo.log", "http://127.0.0.1:1", "toru_plugin_x")
-REQUEST = HttpRequest("GET", "/", {}, None)
+REQUEST = HttpRequest(RequestHead("GET", "/", {}), None)
 
 
 def results(waiter: Deferred[Any]) -> list[Any]:

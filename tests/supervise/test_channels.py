@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
 from toru.supervise.channels import PAUSE_SECONDS, UNASKED_AT_ONCE, UNASKED_BYTES, Multiplexed
-from toru.wire.messages import Answer, HttpRequest, Log, Pong, Unknown
+from toru.wire.messages import Answer, HttpRequest, Log, Pong, RequestHead, Unknown
 from toru.wire.protocol2 import JsonLines
 
 from .fakes import INIT, REQUEST, FakeDial, FakeOwner, Wire, json_line
@@ -71,7 +71,7 @@ class TestSaying:
         bench = Bench()
         bench.wire.said()
         with pytest.raises(BodyTooLarge):
-            bench.channel.send("1", HttpRequest("POST", "/", {}, b"x" * 10_000))
+            bench.channel.send("1", HttpRequest(RequestHead("POST", "/", {}), b"x" * 10_000))
         assert bench.wire.said() == []
 
 

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from toru.errors import BodyTooLarge, LinkLost, ProtocolError
 from toru.supervise.channels import UNASKED_AT_ONCE, PerMessage
 from toru.supervise.dial import Dialler
-from toru.wire.messages import Answer, HttpRequest, Nonsense, Refusal
+from toru.wire.messages import Answer, HttpRequest, Nonsense, Refusal, RequestHead
 from toru.wire.protocol1 import LengthPrefixed
 
 from .fakes import INIT, REQUEST, FakeDial, FakeOwner, Wire, prefixed
@@ -197,7 +197,7 @@ class TestRequests:
     def test_a_body_that_fits_into_no_message(self) -> None:
         bench = Bench()
         with pytest.raises(BodyTooLarge):
-            bench.channel.send("1", HttpRequest("POST", "/", {}, b"x" * 10_000))
+            bench.channel.send("1", HttpRequest(RequestHead("POST", "/", {}), b"x" * 10_000))
         assert bench.wires == []
 
     @pytest.mark.parametrize("number", [errno.ENOENT, errno.ECONNREFUSED])

@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from toru.errors import BodyTooLarge, LinkLost, PluginBusy, PluginError, PluginTimeout, ProtocolError
-from toru.wire.messages import Answer, HttpRequest, Nonsense, Pong, Refusal, Unknown
+from toru.wire.messages import Answer, HttpRequest, Nonsense, Pong, Refusal, RequestHead, Unknown
 
 from .fakes import REQUEST, results
 from .links import TIMEOUT, Bench
@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 def sized(bytes: int) -> HttpRequest:
-    return HttpRequest("POST", "/", {}, b"x" * (bytes - 1))
+    return HttpRequest(RequestHead("POST", "/", {}), b"x" * (bytes - 1))
 
 
 class TestAnswers:

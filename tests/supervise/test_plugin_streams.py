@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toru.errors import PluginUnavailable
-from toru.wire.messages import Answer, HttpRequest
+from toru.wire.messages import Answer, HttpRequest, RequestHead
 
 from .fakes import FakeSessions, Stage, results
 from .streaming import GET, LIVE, FakeClient, head, line, part, socket_line, written
@@ -47,7 +47,7 @@ class TestWhoTakesThem:
 class TestWholeRequests:
     def test_go_as_streams_where_the_plugin_takes_those(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")
-        answer = results(stage.plugin.request(HttpRequest("PUT", "/x", {"a": "b"}, b"body")))
+        answer = results(stage.plugin.request(HttpRequest(RequestHead("PUT", "/x", {"a": "b"}), b"body")))
         _, request, body, final = written(stage.wire)
         assert request[1] == {"method": "PUT", "path": "/x", "headers": {"a": "b"}, "stream": True}
         assert (body[2], final[1]) == (b"body", {"length": 0, "final": True})
@@ -60,13 +60,13 @@ class TestWholeRequests:
 
     def test_an_answer_that_is_whole_anyway(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")
-        answer = results(stage.plugin.request(HttpRequest("GET", "/x", {}, None)))
+        answer = results(stage.plugin.request(HttpRequest(RequestHead("GET", "/x", {}), None)))
         stage.wire.hear(b'{"type": "http", "request_id": "s1", "payload": {"status": 204}}\n')
         assert answer == [Answer("", 204, (), b"")]
 
     def test_an_answer_that_is_too_long(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")
-        answer = results(stage.plugin.request(HttpRequest("GET", "/x", {}, None)))
+        answer = results(stage.plugin.request(HttpRequest(RequestHead("GET", "/x", {}), None)))
         stage.wire.hear(
             b'{"type": "http", "request_id": "s1", "payload": {"status": 200, "stream": true}}\n',
             b'{"type": "body", "request_id": "s1", "payload": {"length": 1048576}}\n' + b"x" * 2**20,
@@ -77,7 +77,7 @@ class TestWholeRequests:
 
     def test_whoever_goes_away(self, tmp_path: Path) -> None:
         stage = up(tmp_path, "stream")
-        waiter = stage.plugin.request(HttpRequest("GET", "/x", {}, None))
+        waiter = stage.plugin.request(HttpRequest(RequestHead("GET", "/x", {}), None))
         answer = results(waiter)
         waiter.cancel()
         assert (len(answer), stage.wire.calls[-1]) == (1, "abort")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from toru.errors import BodyTooLarge, ProtocolError
-from toru.wire.messages import Answer, Codec, HttpRequest, Init, Nonsense, Refusal, Unknown
+from toru.wire.messages import Answer, Codec, HttpRequest, Init, Nonsense, Refusal, RequestHead, Unknown
 from toru.wire.protocol1 import LengthPrefixed
 
 LIMIT = 16 * 2**20
@@ -76,7 +76,7 @@ def test_shutdown() -> None:
     body=st.none() | st.text(max_size=60),
 )
 def test_a_request_is_nested_once_more(headers: dict[str, str], body: str | None) -> None:
-    request = HttpRequest("GET", "/a?b", headers, None if body is None else body.encode())
+    request = HttpRequest(RequestHead("GET", "/a?b", headers), None if body is None else body.encode())
     assert sent(codec.request("7", request)) == {
         "type": "http",
         "request_id": "7",
@@ -89,21 +89,23 @@ def test_a_request_is_nested_once_more(headers: dict[str, str], body: str | None
 
 
 def test_a_body_that_is_no_text_is_marked() -> None:
-    inner = sent(codec.request("7", HttpRequest("PUT", "/", {}, b"\xff\x00")))["payload"]["payload"]
+    inner = sent(codec.request("7", HttpRequest(RequestHead("PUT", "/", {}), b"\xff\x00")))["payload"][
+        "payload"
+    ]
     assert inner["body_encoding"] == "base64"
     assert base64.b64decode(inner["body"]) == b"\xff\x00"
 
 
 def test_the_largest_body_of_control_characters_fits() -> None:
     body = b"\x02" * (8 * 2**20)
-    message = codec.request("7", HttpRequest("POST", "/", {}, body))
+    message = codec.request("7", HttpRequest(RequestHead("POST", "/", {}), body))
     assert len(message) - 4 <= LIMIT
     inner = json.loads(message[4:])["payload"]["payload"]
     assert base64.b64decode(inner["body"]) == body
 
 
 def test_the_limit_counts_the_message_without_its_length() -> None:
-    request = HttpRequest("POST", "/", {}, b"\xff" * 100)
+    request = HttpRequest(RequestHead("POST", "/", {}), b"\xff" * 100)
     size = len(codec.request("7", request)) - 4
     assert len(LengthPrefixed(size).request("7", request)) == size + 4
     with pytest.raises(BodyTooLarge):

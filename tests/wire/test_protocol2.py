@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given, strategies as st
 
 from toru.errors import BodyTooLarge, ProtocolError
-from toru.wire.messages import Answer, Codec, HttpRequest, Init, Log, Nonsense, Pong, Refusal, Unknown
+from toru.wire.messages import (
+    Answer,
+    Codec,
+    HttpRequest,
+    Init,
+    Log,
+    Nonsense,
+    Pong,
+    Refusal,
+    RequestHead,
+    Unknown,
+)
 from toru.wire.protocol2 import JsonLines
 
 LIMIT = 16 * 2**20
@@ -81,7 +92,7 @@ def test_shutdown_ping_and_cancel() -> None:
     body=st.none() | st.binary(max_size=60) | st.text(max_size=60).map(str.encode),
 )
 def test_a_request_says_what_was_asked(path: str, headers: dict[str, str], body: bytes | None) -> None:
-    message = sent(codec.request("7", HttpRequest("POST", f"/{path}", headers, body)))
+    message = sent(codec.request("7", HttpRequest(RequestHead("POST", f"/{path}", headers), body)))
     payload = message.pop("payload")
     assert message == {"type": "http", "request_id": "7"}
     text, encoding = payload.pop("body"), payload.pop("body_encoding")
@@ -97,9 +108,24 @@ def test_a_request_says_what_was_asked(path: str, headers: dict[str, str], body:
         assert text.encode() == body
 
 
+@pytest.mark.parametrize("headers", [{}, {"a": "}}"}, {"a": 'x",', "b": ""}])
+@pytest.mark.parametrize("body", [None, b"text", b"\xff"])
+def test_the_id_of_a_request_is_one_of_its_headers(headers: dict[str, str], body: bytes | None) -> None:
+    head = RequestHead("GET", "/", headers)
+    for id in ("one", "two"):
+        message = sent(codec.request("7", HttpRequest(head, body, id)))
+        assert message["payload"]["headers"] == headers | {"x-request-id": id}
+
+
+def test_the_id_that_a_client_gave() -> None:
+    head = RequestHead("GET", "/", {"x-request-id": 'a"b\\', "a": "b"})
+    message = sent(codec.request("7", HttpRequest(head, None, 'a"b\\')))
+    assert message["payload"]["headers"] == head.headers
+
+
 def test_the_largest_body_of_control_characters_fits() -> None:
     body = b"\x01" * (8 * 2**20)
-    line = codec.request("7", HttpRequest("POST", "/", {}, body))
+    line = codec.request("7", HttpRequest(RequestHead("POST", "/", {}), body))
     assert len(line) - 1 <= LIMIT
     payload = json.loads(line)["payload"]
     assert payload["body_encoding"] == "base64"
@@ -108,7 +134,7 @@ def test_the_largest_body_of_control_characters_fits() -> None:
 
 @pytest.mark.parametrize("body", [b"\x01" * 1000, b"\xff" * 1000, b"x" * 1000])
 def test_a_request_is_never_over_the_limit(body: bytes) -> None:
-    request = HttpRequest("POST", "/", {}, body)
+    request = HttpRequest(RequestHead("POST", "/", {}), body)
     size = len(codec.request("7", request)) - 1
     as_base64 = (
         size if body[0] == 0xFF else size - len(json.dumps(body.decode())) + len(base64.b64encode(body)) + 3
@@ -121,7 +147,7 @@ def test_a_request_is_never_over_the_limit(body: bytes) -> None:
 
 def test_headers_alone_can_be_too_much() -> None:
     with pytest.raises(BodyTooLarge):
-        JsonLines(1000).request("7", HttpRequest("GET", "/", {"a": "x" * 1000}, None))
+        JsonLines(1000).request("7", HttpRequest(RequestHead("GET", "/", {"a": "x" * 1000}), None))
 
 
 @pytest.mark.parametrize(

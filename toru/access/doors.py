@@ -99,15 +99,20 @@ class Doors:
         meant for a plugin, so that the cookie decides.
         """
         token = own_token(authorization)
-        return self.known(
-            None if cookie is None else digest(cookie), None if token is None else digest(token)
-        )
+        key = self.find(None if cookie is None else digest(cookie), None if token is None else digest(token))
+        return None if key is None else key.principal
 
-    def known(self, session: bytes | None, token: bytes | None) -> Principal | None:
-        """As `identify`, for who keeps the digests of a session and of a token of ours."""
+    def find(self, session: bytes | None, token: bytes | None) -> Key | None:
+        """As `identify`, for who keeps the digests of a session and of a token of ours, and the key."""
         if token is not None:
             return self._plugin_tokens.find(token) or self._tokens.find(token, 0.0)
         return None if session is None else self._sessions.find(session, self._clock.seconds())
+
+    def open_to(self, key: Key) -> bool:
+        """Whether a key that was found is as good as it was then."""
+        if self._sessions.has(key):
+            return key.expires_at > self._clock.seconds()
+        return self._tokens.has(key) or self._plugin_tokens.has(key)
 
     # -- sessions
 

@@ -67,12 +67,16 @@ class Keyring:
     def __init__(self) -> None:
         self._keys: dict[bytes, Key] = {}
 
-    def find(self, found: bytes, now: float) -> Principal | None:
-        """Whose secret has this digest; None where it is nobody's, or its time is over."""
+    def find(self, found: bytes, now: float) -> Key | None:
+        """The key whose secret has this digest; None where there is none, or its time is over."""
         key = self._keys.get(_slot(found))
         if key is None or key.expires_at <= now or not hmac.compare_digest(key.digest, found):
             return None
-        return key.principal
+        return key
+
+    def has(self, key: Key) -> bool:
+        """Whether a key that was found is still here, just as it was; that its time may be over is not asked."""
+        return self._keys.get(_slot(key.digest)) is key
 
     def add(self, key: Key) -> None:
         self._keys[_slot(key.digest)] = key
@@ -113,9 +117,13 @@ class PluginTokens:
         """The process is gone, and so is what its token was worth. A token that is unknown is none already."""
         self._keys.remove(digest(token.encode()))
 
-    def find(self, found: bytes) -> Principal | None:
-        """Which plugin's token has this digest."""
+    def find(self, found: bytes) -> Key | None:
+        """The key of the plugin whose token has this digest."""
         return self._keys.find(found, 0.0)
+
+    def has(self, key: Key) -> bool:
+        """Whether a key that was found is still good."""
+        return self._keys.has(key)
 
 
 def _slot(digest: bytes) -> bytes:

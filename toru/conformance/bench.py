@@ -14,7 +14,7 @@ from toru.conformance.sandbox import INSTANCE_ID, Process, Sandbox
 from toru.conformance.speech import Lengths, Lines, Speech, Streams, describe, to_stranger
 from toru.conformance.wire import Wire, deliver, pump
 from toru.model import PluginMetadata, Protocol
-from toru.wire.messages import Answer, HttpRequest, Init, Log, Nonsense, Pong, Refusal
+from toru.wire.messages import Answer, HttpRequest, Init, Log, Nonsense, Pong, Refusal, RequestHead
 
 # As `toru.supervise.child` has it, for plugins that leave it open.
 _CONCURRENCY = {"1": 1, "2": 64}
@@ -56,7 +56,7 @@ def request(
     }
     if body is not None:
         headers |= {"content-type": kind, "content-length": str(len(body))}
-    return HttpRequest(method, path, headers, body)
+    return HttpRequest(RequestHead(method, path, headers), body)
 
 
 class Bench:

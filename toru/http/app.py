@@ -30,7 +30,7 @@ from toru.http.request import Request, read_headers
 from toru.http.server.head import Head
 from toru.http.streams import Streams
 from toru.http.views import shown_to
-from toru.wire.messages import HttpRequest
+from toru.wire.messages import HttpRequest, RequestHead
 
 
 class _PluginId(BaseConverter):
@@ -251,7 +251,7 @@ class Face:
         # What runs may be the version before, whose route is another plugin's by now.
         if target.id != id:
             raise none
-        asking = HttpRequest("GET", "/bundle.js", {"accept": "application/javascript"}, None)
+        asking = HttpRequest(RequestHead("GET", "/bundle.js", {"accept": "application/javascript"}), None)
         answer = await ask(target, asking, lambda answer: Outgoing(answer.status, [], answer.body))
         if answer.status != 200:
             raise none

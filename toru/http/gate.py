@@ -10,10 +10,12 @@ from toru.access.doors import Doors
 from toru.access.origin import SAFE_METHODS, check_origin, is_foreign
 from toru.access.secret import digest, own_token
 from toru.errors import Forbidden, NotFound, NoWebSocket
+from toru.http.admitted import Admitted
 from toru.http.headers import session_cookies
 from toru.http.routes import PREFIX
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
+from toru.store.accounttable import Key
 
 # A page of another origin could sign its visitor in to an account of its own.
 _LOGIN = "/api/auth/login"
@@ -26,16 +28,27 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
 
     Raises Unauthenticated, Forbidden, NotFound, MethodNotAllowed or NoWebSocket.
     """
+    admitted = exchange.head.admitted
+    if admitted is None or not doors.open_to(admitted.key):
+        _judge(exchange, path, doors)
+    else:
+        exchange.session, exchange.principal = admitted.session, admitted.key.principal
+
+
+def _judge(exchange: Exchange, path: str, doors: Doors) -> None:
     head = exchange.head
+    head.admitted = None
     told = head.fields.once(_read)
+    key: Key | None = None
     if told.token is not None:
-        exchange.principal = doors.known(None, told.token)
+        key = doors.find(None, told.token)
     else:
         # All of them: whoever can set a cookie for a part of our paths can put one before the good one.
-        for cookie, found in told.sessions:
-            exchange.session, exchange.principal = cookie, doors.known(found, None)
-            if exchange.principal is not None:
+        for exchange.session, found in told.sessions:
+            key = doors.find(found, None)
+            if key is not None:
                 break
+    exchange.principal = None if key is None else key.principal
     if head.method not in SAFE_METHODS and (told.sessions or path == _LOGIN):
         front = exchange.front
         check_origin(
@@ -52,6 +65,9 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
     roles.check(exchange.principal, head.method, path)
     if told.handshake and path != PREFIX:
         raise NoWebSocket("Only plugins take WebSockets here.")
+    if key is not None:
+        # All else that was looked at here is the head's own, and its connection's.
+        head.admitted = Admitted(key, exchange.session, handshake=told.handshake)
 
 
 class _Told(NamedTuple):
@@ -73,7 +89,7 @@ def _read(fields: Fields) -> _Told:
         None if token is None else digest(token),
         _text(fields.first(b"origin")),
         _text(fields.first(b"sec-fetch-site")),
-        opens_websocket(fields),
+        _opens_websocket(fields),
     )
 
 
@@ -99,7 +115,7 @@ def is_still_in(exchange: Exchange) -> bool:
     return now is not None and then is not None and (now.kind, now.id) == (then.kind, then.id)
 
 
-def opens_websocket(fields: Fields) -> bool:
+def _opens_websocket(fields: Fields) -> bool:
     """Whether the request is a handshake, or means to be one."""
     offered = b",".join(fields.all(b"upgrade")).lower()
     return b"websocket" in [each.strip(b" \t") for each in offered.split(b",")]

@@ -14,6 +14,7 @@ from toru.errors import ProtocolError
 from toru.http.front import Front
 from toru.model import Principal
 from toru.wire.headers import FIELD_VALUE, MAX_HEADER_BYTES, MAX_HEADERS, TOKEN
+from toru.wire.messages import REQUEST_ID
 
 SESSION_COOKIE = "toru_session"
 _SESSION_COOKIE = SESSION_COOKIE.encode()
@@ -39,7 +40,7 @@ _NOT_FROM_PLUGINS = _HOP_BY_HOP | {
     "service-worker-allowed",
     "strict-transport-security",
 }
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_GOOD_ID = re.compile(r"[\x21-\x7e]{1,128}")
 # Ids of requests differ between all cores that there are, and nobody has to be unable to guess them.
 _RUN = token_hex(8)
 _numbers = count(1)
@@ -81,13 +82,13 @@ def passed_on(fields: Iterable[tuple[bytes, bytes]], front: Front, *, trusted: b
     kept.setdefault("x-forwarded-proto", front.scheme)
     if front.host:
         kept.setdefault("x-forwarded-host", front.host)
-    if not _REQUEST_ID.fullmatch(kept.get("x-request-id", "")):
-        kept.pop("x-request-id", None)
+    if not _GOOD_ID.fullmatch(kept.get(REQUEST_ID, "")):
+        kept.pop(REQUEST_ID, None)
     return kept
 
 
 def to_plugin(passed: dict[str, str], prefix: str, principal: Principal | None) -> dict[str, str]:
-    """The headers of one request for one plugin: what is `passed_on`, and what we say of it.
+    """The headers of a request for one plugin: what is `passed_on`, and what we say of it, but for its id.
 
     `prefix` is the path up to and with the plugin's route.
     """
@@ -96,9 +97,12 @@ def to_plugin(passed: dict[str, str], prefix: str, principal: Principal | None) 
     if principal is not None:
         headers["x-toru-user"] = principal.name
         headers["x-toru-role"] = principal.kind
-    if "x-request-id" not in headers:
-        headers["x-request-id"] = f"{_RUN}{next(_numbers):016x}"
     return headers
+
+
+def new_request_id() -> str:
+    """The id of a request whose client gave it none."""
+    return f"{_RUN}{next(_numbers):016x}"
 
 
 def session_cookies(values: Iterable[bytes]) -> list[bytes]:

@@ -6,11 +6,11 @@ from twisted.logger import Logger
 
 from toru.errors import PluginFailure, PluginTimeout, ToruError
 from toru.http.front import trusts
-from toru.http.headers import from_plugin, passed_on, to_plugin
+from toru.http.headers import from_plugin, new_request_id, passed_on, to_plugin
 from toru.http.routes import Routed
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
-from toru.wire.messages import Pairs
+from toru.wire.messages import REQUEST_ID, HttpRequest, Pairs, RequestHead
 
 _log = Logger()
 
@@ -30,8 +30,25 @@ _SENTENCES = {
 }
 
 
+def request_for(exchange: Exchange, route: Routed, body: bytes | None) -> HttpRequest:
+    """What a plugin is asked for its client."""
+    admitted = exchange.head.admitted
+    assert admitted is not None  # nobody else gets here
+    head = admitted.request
+    if head is None:
+        headers = _headers_for(exchange, route)
+        head = admitted.request = RequestHead(exchange.head.method, route.path, headers)
+    return HttpRequest(head, body, head.own_id or new_request_id())
+
+
 def headers_for(exchange: Exchange, route: Routed) -> dict[str, str]:
-    """The headers of a request that a plugin gets."""
+    """The headers of a request that a plugin gets, an id among them."""
+    headers = _headers_for(exchange, route)
+    headers.setdefault(REQUEST_ID, new_request_id())
+    return headers
+
+
+def _headers_for(exchange: Exchange, route: Routed) -> dict[str, str]:
     head = exchange.head
     # A target may name a host of its own.
     passed = _passed_on(head.fields, exchange) if head.authority else head.fields.once(_passed_on, exchange)

@@ -9,9 +9,8 @@ from twisted.python.failure import Failure
 
 from toru.errors import NoWebSocket, ProtocolError, ToruError
 from toru.http._interfaces import Plugins, ProxyTarget
-from toru.http.gate import opens_websocket
 from toru.http.messages import Outgoing
-from toru.http.passing import declared_length, headers_for, lines_from, told
+from toru.http.passing import declared_length, lines_from, request_for, told
 from toru.http.problems import problem
 from toru.http.relay import Relay
 from toru.http.routes import Routed, split
@@ -35,10 +34,15 @@ class Proxy:
         Raises BadRoute, RouteNotFound or BodyTooLarge; where the plugin streams PluginUnavailable or PluginBusy; of a
         WebSocket NoWebSocket, BadRequest or UpgradeRequired.
         """
-        route = split(exchange.head.target)
+        head = exchange.head
+        admitted = head.admitted
+        assert admitted is not None  # nobody else gets here
+        route = admitted.route
+        if route is None:
+            route = admitted.route = split(head.target)
         target = self._plugins.route(route.segment)
         try:
-            if exchange.head.fields.once(opens_websocket):
+            if admitted.handshake:
                 if not target.websockets:
                     raise NoWebSocket("This plugin takes no WebSockets.")
                 return Opening(exchange, target, route, self._room)
@@ -62,13 +66,11 @@ class _Asking(Whole):
         self._over = False
 
     def ready(self, body: bytes) -> None:
-        headers = headers_for(self.exchange, self._route)
-        self._request_id = headers["x-request-id"]
+        request = request_for(self.exchange, self._route, body or None)
+        self._request_id = request.id
         # Nothing here holds the request itself, and so its body, while the plugin has it in hand.
         try:
-            self._give_up = self._target.ask(
-                HttpRequest(self.exchange.head.method, self._route.path, headers, body or None), self
-            )
+            self._give_up = self._target.ask(request, self)
         except ToruError as error:
             self.failed(error)
 
@@ -112,7 +114,7 @@ class _Asking(Whole):
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:
     """Ask a plugin for ourselves, and give its answer a shape. It fails as a client would be told."""
-    request_id = request.headers.get("x-request-id", "-")
+    request_id = request.id
 
     def failed(failure: Failure) -> Failure:
         error = failure.value

@@ -7,10 +7,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from toru.errors import ToruError
 from toru.supervise.channels import Channel
-from toru.wire.messages import Answer, HttpRequest, Message, Refusal
+from toru.wire.messages import Answer, HttpRequest, Message, Refusal, RequestHead
 
 PROBE_SECONDS = 1.0
-_QUESTION = HttpRequest(method="OPTIONS", path="/", headers={}, body=None)
+_QUESTION = HttpRequest(RequestHead("OPTIONS", "/", {}), None)
 _ID = "probe"
 
 

@@ -27,6 +27,9 @@ EXCERPT_LENGTH = 100
 
 NULL = Raw(b"null")
 
+# The header that tells one request from all others, in the logs of whoever has it in hand.
+REQUEST_ID = "x-request-id"
+
 # Names and values of headers, in the order in which a plugin wrote them.
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -47,22 +50,48 @@ class Init(Struct, frozen=True):
         return f"Init(plugin_id={self.plugin_id!r}, socket_path={self.socket_path!r})"
 
 
-class HttpRequest(Struct, frozen=True):
-    """A request on its way to a plugin.
+class RequestHead:
+    """What is alike in requests for a plugin that come again and again.
 
     `path` starts with `/`, is still percent-encoded and ends with `?query` where there was one.
-    Names in `headers` are lower-case, values are bytes read as ISO-8859-1.
+    Names in `headers` are lower-case, values are bytes read as ISO-8859-1. `encoded` is kept by the codec that made it.
     """
 
-    method: str
-    path: str
-    headers: dict[str, str]
+    __slots__ = ("encoded", "headers", "method", "own_id", "path")
+
+    def __init__(self, method: str, path: str, headers: dict[str, str]) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        # The id that its client gave it.
+        self.own_id = headers.get(REQUEST_ID)
+        self.encoded: str | None = None
+
+
+class HttpRequest(Struct, frozen=True):
+    """A request on its way to a plugin. `id` stands in its header `x-request-id`, where it has one."""
+
+    head: RequestHead
     body: bytes | None
+    id: str = ""
+
+    @property
+    def method(self) -> str:
+        return self.head.method
+
+    @property
+    def path(self) -> str:
+        return self.head.path
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """All of them."""
+        return {**self.head.headers, REQUEST_ID: self.id} if self.id else self.head.headers
 
     @property
     def size(self) -> int:
         """Bytes, about, that it holds in memory while it waits. Headers are not counted: a head is small."""
-        return len(self.path) + (0 if self.body is None else len(self.body))
+        return len(self.head.path) + (0 if self.body is None else len(self.body))
 
 
 class StreamRequest(Struct, frozen=True):

@@ -60,12 +60,17 @@ class Cancel(Struct):
     """Nobody waits for the answer any more. Only for a plugin with the capability `cancel`."""
 
 
-class Request(Struct):
-    """A request for the plugin."""
+class RequestHead(Struct):
+    """How a request for the plugin begins."""
 
     method: str
     path: _Path
     headers: _Names
+
+
+class Request(RequestHead):
+    """A request for the plugin."""
+
     body: str | None
     body_encoding: BodyEncoding
 

@@ -13,6 +13,7 @@ from toru.errors import ProtocolError
 from toru.wire import payloads
 from toru.wire.framing import LineFramer
 from toru.wire.messages import (
+    REQUEST_ID,
     BodyEncoding,
     Envelope,
     HttpRequest,
@@ -24,6 +25,7 @@ from toru.wire.messages import (
     Pairs,
     Pong,
     Refusal,
+    RequestHead,
     Unknown,
     encode_within,
     excerpt,
@@ -110,16 +112,24 @@ class JsonLines:
         return _encode(Outgoing("cancel", self._now(), payloads.Cancel(), request_id)) + b"\n"
 
     def request(self, request_id: str, request: HttpRequest) -> bytes:
-        now = self._now()
+        head = request.head
+        start = head.encoded
+        if start is None:
+            start = head.encoded = _start_of(head)
+        own = (
+            start.removesuffix(",")
+            if head.own_id or not request.id
+            else f'{start}"{REQUEST_ID}":"{request.id}"'
+        )
+        begun = f'{{"type":"http","timestamp":"{self._now()}","request_id":"{request_id}",{own}}},"body":'
         if request.body is None:
-            payload = payloads.Request(request.method, request.path, request.headers, None, "utf-8")
-            message = _encode(Outgoing("http", now, payload, request_id))
+            message = f'{begun}null,"body_encoding":"utf-8"}}}}\n'.encode()
             if len(message) <= self._max_message_bytes:
-                return message + b"\n"
+                return message
 
         def encode(body: str | None, body_encoding: BodyEncoding) -> bytes:
-            payload = payloads.Request(request.method, request.path, request.headers, body, body_encoding)
-            return _encode(Outgoing("http", now, payload, request_id))
+            end = f',"body_encoding":"{body_encoding}"}}}}'
+            return b"".join((begun.encode(), _encode(body), end.encode()))
 
         return encode_within(self._max_message_bytes, request.body, encode) + b"\n"
 
@@ -164,6 +174,12 @@ def _read_http(envelope: Envelope) -> Message:
     if answer.stream:
         raise ProtocolError(_STREAMING)
     return make_answer(request_id, answer.status, pairs_of(answer.headers), answer.body, answer.body_encoding)
+
+
+def _start_of(head: RequestHead) -> str:
+    """A request's payload as far as its headers, to which one more can be added."""
+    encoded = _encode(payloads.RequestHead(head.method, head.path, head.headers)).decode()
+    return f'"payload":{encoded.removesuffix("}}")}{"," if head.headers else ""}'
 
 
 def _headers_in(raw: bytes) -> Pairs:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from toru.errors import BadRequest, ExpectationFailed, HeadTooLarge, ToruError, VersionNotSupported
 from toru.http.routes import is_proxied, origin_form
 from toru.http.server.fields import Fields
+
+if TYPE_CHECKING:
+    from toru.http.admitted import Admitted
 
 # Bytes of a request's head, and of what stands beside the data of a chunked body.
 MAX_HEAD_BYTES = 64 * 1024
@@ -24,11 +27,12 @@ class Head:
     `target` is path and query as they were sent, starting with `/`; `authority` the host where the target named one.
     `length` is that of the body: 0 where there is none, None where it is only known at its end. `upgrades`: it asks
     for another protocol, and what follows may be of that. `proxied`: it is for a plugin's route. What takes a look at
-    the whole is known once it is `checked`.
+    the whole is known once it is `checked`; `admitted` is what it was let in with, where it was.
     """
 
     __slots__ = (
         "_sent",
+        "admitted",
         "authority",
         "checked",
         "fields",
@@ -52,6 +56,7 @@ class Head:
         self.authority: bytes | None = None
         self.length: int | None = 0
         self.proxied = self.checked = False
+        self.admitted: Admitted | None = None
 
     def has(self, method: bytes, target: bytes, version: str, *, upgrades: bool) -> bool:
         """Whether it would be no other with these, and the same fields."""
