@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import string
+from contextlib import suppress
+
 import pytest
+from hypothesis import given, strategies as st
 
 from toru.errors import BadRequest, HeadTooLarge
 from toru.http.server.head import MAX_HEAD_BYTES, Head
@@ -72,6 +76,58 @@ def test_a_whole_request_is_known_again(reader: Reader) -> None:
     assert reader.repeated == GET.replace(b"/x", b"/y")
 
 
+@given(
+    st.text(string.printable, max_size=8),
+    st.sampled_from(["GET", "POST", "HEAD", ""]),
+    st.sampled_from([GET, GET.replace(b"/x", b"/"), b"\r\n" + GET, GET.replace(b"/x", b"x:1")]),
+)
+def test_what_differs_in_its_target_alone_means_what_it_would(target: str, method: str, known: bytes) -> None:
+    reader, other = Reader(Heard()), Reader(Heard())
+    with suppress(BadRequest):
+        reader.feed(known)
+    sent = f"{method or 'GET'} {'' if not method else '/'}{target} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    if reader.resembles(sent):
+        other.feed(sent)
+        assert (reader.repeated, other.repeated) == (sent, sent)
+        assert (reader.head.method, reader.head.target) == (other.head.method, other.head.target)
+        assert reader.head.has(other.head.method.encode(), other.head.target, "1.1", upgrades=False)
+        assert reader.head.fields.lines == other.head.fields.lines
+
+
+def test_another_target_is_known_at_a_glance(reader: Reader) -> None:
+    assert not reader.resembles(GET)
+    reader.feed(GET)
+    fields = reader.head.fields
+    assert reader.resembles(GET.replace(b"/x", b"/y/z?%20"))
+    assert (reader.head.method, reader.head.target) == ("GET", b"/y/z?%20")
+    assert reader.head.fields is fields
+    # And so does what comes behind that one.
+    assert reader.resembles(GET)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        GET.replace(b"GET", b"HEAD"),
+        GET.replace(b"Host: a", b"Host: b"),
+        GET.replace(b"/x", b"x"),
+        GET.replace(b"/x", b"/x HTTP/1.1\r\nHost: a\r\n\r\nGET /y"),
+        GET.replace(b"/x", b"/x y"),
+        GET.replace(b"/x", b"/x#y"),
+        GET.replace(b"/x", b"http://b/x"),
+        GET.replace(b"/x", b"/x\x00"),
+        GET.replace(b"/x", b"/" + b"y" * MAX_REPEATED_BYTES),
+        GET[:-2],
+        GET + b"\r\n",
+        b"",
+    ],
+)
+def test_what_differs_in_more_is_read(reader: Reader, other: bytes) -> None:
+    reader.feed(GET)
+    assert not reader.resembles(other)
+    assert reader.repeated == GET
+
+
 @pytest.mark.parametrize(
     "pieces",
     [
@@ -92,6 +148,7 @@ def test_what_is_not_one_whole_request_is_read(reader: Reader, pieces: list[byte
     for piece in pieces:
         reader.feed(piece)
         assert reader.repeated is None
+        assert not reader.resembles(GET)
 
 
 def test_bodies_in_pieces(reader: Reader, heard: Heard) -> None:

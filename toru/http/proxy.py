@@ -84,23 +84,20 @@ class _Asking(Whole):
             self._give_up()
 
     def answered(self, answer: Answer) -> None:
-        self.exchange.attempt(self._answered, answer)
+        if not self._over:
+            self.exchange.attempt(self._answered, answer)
 
     def _answered(self, answer: Answer) -> None:
-        status, body = answer.status, answer.body
+        exchange, status, body = self.exchange, answer.status, answer.body
         try:
-            if not 200 <= status <= 599:
-                raise ProtocolError(f"its answer has the status {status}, which is not in 200 to 599")
             lines = lines_from(answer.headers, self._route)
-        except ToruError as error:
+        except ProtocolError as error:
             self.failed(error)
-            return
-        if self._over:
             return
         self._over = True
         self._target.served(status)
-        asks_for_length = not body and self.exchange.head.method == "HEAD"
-        self.exchange.answer_lines(
+        asks_for_length = not body and exchange.head.method == "HEAD"
+        exchange.answer_lines(
             status, lines, body, declared_length(answer.headers) if asks_for_length else None
         )
 

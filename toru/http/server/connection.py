@@ -110,7 +110,7 @@ class Connection(Protocol):
             elif self._held & UPGRADE:
                 self._rest += data  # TLS gives what it has even when it was told to wait
             return  # else it was refused and sends on, or there is nobody to hear it
-        if data == reader.repeated and not self._exchanges:
+        if not self._exchanges and (data == reader.repeated or reader.resembles(data)):
             self.headed(reader.head, closes=False, whole=True)
             return
         rest = self._read(reader, data)

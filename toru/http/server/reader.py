@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
@@ -12,6 +13,8 @@ from toru.http.server.head import MAX_FIELDS, MAX_HEAD_BYTES, Head, too_large
 
 # Of a request that is remembered, for the next one may be the same: somebody who looks again and again.
 MAX_REPEATED_BYTES = 4096
+# Targets in which no two parsers see different things (RFC 3986, 3.3 and 3.4).
+_PLAIN = re.compile(rb"/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*")
 
 
 class Listener(Protocol):
@@ -31,12 +34,15 @@ class Reader:
     """Reads with llhttp.
 
     A client that sends the same head again gets the same `Head`, on which what follows from it is kept. `repeated` are the
-    bytes of `head` where nothing else was sent with it: between two requests they mean the same again, unread.
+    bytes of `head` where nothing else was sent with it: between two requests they mean the same again, unread; and so
+    do they with another target (`resembles`).
     """
 
     def __init__(self, listener: Listener) -> None:
         self.head = Head(b"GET", b"/", "1.1", Fields([]))
         self.repeated: bytes | None = None
+        # What of these stands before the target, and behind it.
+        self._before = self._behind = b""
         # A head has begun, and is not whole.
         self.in_head = False
         self._listener = listener
@@ -71,7 +77,23 @@ class Reader:
         one = between and self._between and self._heads == 1
         if one and not self._has_body and len(data) <= MAX_REPEATED_BYTES:
             self.repeated = data
+            self._before, _, self._behind = data.partition(self._url)
         return None
+
+    def resembles(self, data: bytes) -> bool:
+        """Whether it differs from `repeated` by its target alone, between two requests; then it is read, and `head`."""
+        if self.repeated is None or len(data) > MAX_REPEATED_BYTES:
+            return False
+        before, behind = self._before, self._behind
+        if not (data.startswith(before) and data.endswith(behind)):
+            return False
+        target = data[len(before) : -len(behind)]
+        if not _PLAIN.fullmatch(target):
+            return False
+        head = self.head
+        self.head = Head(head.method.encode(), target, head.version, head.fields)
+        self.repeated = data
+        return True
 
     # -- what llhttp tells
 
