@@ -90,6 +90,8 @@ class _Asking(Whole):
     def _answered(self, answer: Answer) -> None:
         exchange, status, body = self.exchange, answer.status, answer.body
         try:
+            if not 200 <= status <= 599:
+                raise ProtocolError(f"its answer has the status {status}, which is not in 200 to 599")
             lines = lines_from(answer.headers, self._route)
         except ProtocolError as error:
             self.failed(error)
