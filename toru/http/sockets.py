@@ -7,6 +7,7 @@ from zope.interface import implementer
 
 from toru.errors import PluginUnavailable, ProtocolError, ToruError
 from toru.http._interfaces import PluginWebSocket, ProxyTarget
+from toru.http.gate import pass_of
 from toru.http.passing import headers_for, lines_from, told
 from toru.http.problems import problem
 from toru.http.routes import Routed
@@ -34,6 +35,7 @@ _ASK_SECONDS, _GONE_SECONDS = 30, 60
 _CLOSE_SECONDS = 10
 _READ_SECONDS = 600
 _GOING_AWAY = 1001
+_SIGNED_OUT = 1008
 _RESTART = 1012
 # What they say is between the client and us.
 _OURS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
@@ -89,6 +91,7 @@ class _Between:
         "_frames",
         "_handshake",
         "_over",
+        "_pass",
         "_ping",
         "_reading",
         "_request_id",
@@ -112,6 +115,7 @@ class _Between:
         request_id: str,
     ) -> None:
         self._connection = exchange.connection
+        self._pass = pass_of(exchange)
         # Until the plugin has accepted: who a page of ours asked for once is not held for as long as it talks.
         self._exchange: Exchange | None = exchange
         self._handshake: Handshake | None = handshake
@@ -266,7 +270,9 @@ class _Between:
         """Nothing: `gone` tells that the connection is lost."""
 
     def look(self) -> None:
-        """A second has passed: see whether the client is still there."""
+        """A second has passed: see whether the client is still signed in, and there."""
+        if self._pass is not None and not self._pass.is_good(self._connection.site.doors):
+            self._part(_SIGNED_OUT, "signed out")
         silent = self._connection.site.ticks - self._since
         if self._choked:
             if silent > _READ_SECONDS:
@@ -284,9 +290,7 @@ class _Between:
 
     def stop(self) -> None:
         """The core stops."""
-        if self._frames is not None and not self._said_goodbye:
-            self._tell_plugin(_GOING_AWAY, "toru is stopping")
-            self._say_goodbye(_GOING_AWAY, "toru is stopping")
+        self._part(_GOING_AWAY, "toru is stopping")
 
     def gone(self) -> None:
         """The client has gone."""
@@ -296,6 +300,12 @@ class _Between:
                 self.plugin.cancel()
 
     # -- the end
+
+    def _part(self, code: int, reason: str) -> None:
+        """End it from here: neither side is heard any more."""
+        if self._frames is not None and not self._said_goodbye:
+            self._tell_plugin(code, reason)
+            self._say_goodbye(code, reason)
 
     def _tell_plugin(self, code: int, reason: str) -> None:
         if self.plugin is not None:

@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toru.errors import BadRequest, RequestTimeout, ToruError
+from toru.http.gate import is_still_in, signed_out
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
 from toru.http.server.head import Head
@@ -379,6 +380,8 @@ class Connection(Protocol):
         """A tick of the site: see whether what is waited for has come in time."""
         if self._receiver is not None:
             self._receiver.look()
+        elif self._exchanges:
+            self._look_at(self._exchanges[0])
         if self._half_closed and self._has_gone():
             self.abort()
             return
@@ -400,6 +403,15 @@ class Connection(Protocol):
             self._settle_first()
         else:
             self.close()
+
+    def _look_at(self, exchange: Exchange) -> None:
+        """See whether who sent what is in hand is still signed in. What is here as a whole was let in, and is answered."""
+        if (exchange.begun or not exchange.arrived) and not is_still_in(exchange):
+            if exchange is self._arriving:
+                self._fail(signed_out())
+                self._settle_first()
+            else:
+                exchange.fail(signed_out())
 
     def _has_gone(self) -> bool:
         if self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
