@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
 
-from toru.errors import PluginError
-from toru.http.passing import told
 from toru.http.server.connection import LINGER_SECONDS
 from toru.http.site import Site
 from toru.store.accounttable import Keys
@@ -166,10 +163,3 @@ def test_what_came_as_a_whole_before_a_sign_out_is_answered(tmp_path: Path) -> N
     ((_, client),) = plugins.opened
     client.answered(200, [], b"done")
     assert parsed(transport.value()).body == b"done"
-
-
-def test_what_a_plugin_says_of_its_failure_is_logged_in_part() -> None:
-    with capturedLogs() as events:
-        told("hello", "1", PluginError("x" * 2**20))
-    (event,) = events
-    assert len(event["detail"]) <= 1000

@@ -15,8 +15,6 @@ from toru.http.server.fields import Fields
 
 _log = Logger()
 
-# Characters of a plugin's own words in our log.
-_MOST_LOGGED = 1000
 # Headers that an answer may have to be one of the usual ones, and characters in all of them.
 _USUAL = 6
 _USUAL_LENGTH = 1024
@@ -75,11 +73,11 @@ def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
     if not isinstance(error, PluginFailure | PluginTimeout):
         return error
     _log.warn(
-        "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
+        "plugin {plugin} failed request {request_id}: {code}: {detail}",
         plugin=plugin_id,
         request_id=request_id,
         code=error.code,
-        detail=error.detail[:_MOST_LOGGED],
+        detail=error.detail,
     )
     sentence = _SENTENCES.get(error.code, "did not give a usable answer")
     return type(error)(f"The plugin '{plugin_id}' {sentence}.")
