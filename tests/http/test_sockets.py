@@ -242,7 +242,7 @@ def test_a_client_that_does_not_read(talk: Talk) -> None:
 
 
 def test_long_messages_have_one_room(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = talk.site.proxy._room
+    room = talk.site.proxy._unfinished
     monkeypatch.setattr(room, "left", 2**16)
     talk.opened().send(frame(BINARY, b"x" * 2**17, fin=False))
     assert room.left == 0
@@ -318,7 +318,7 @@ def test_a_client_that_goes(talk: Talk) -> None:
     talk.opened().send(frame(TEXT, b"x" * 2**17, fin=False))
     talk.transport.loseConnection()
     assert talk.plugin.heard == ["cancel"]
-    assert talk.site.proxy._room.left == websocket.ROOM
+    assert talk.site.proxy._unfinished.left == websocket.MOST_UNFINISHED
 
 
 def test_a_client_that_says_nothing(talk: Talk) -> None:

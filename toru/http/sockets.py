@@ -21,13 +21,13 @@ from toru.http.server.websocket import (
     Frames,
     Goodbye,
     Ping,
-    Room,
     Said,
     goodbye,
     ping,
     pong,
 )
 from toru.wire.messages import WebSocketRequest
+from toru.wire.unfinished import Unfinished
 
 # Seconds of silence until the client is asked whether it is there, and until it is taken for gone; that it may take
 # to answer a goodbye, and to read what was said (16 MiB over a slow line).
@@ -44,16 +44,18 @@ _OURS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions
 class Opening:
     """Takes the handshake for one plugin."""
 
-    __slots__ = ("_between", "_exchange", "_handshake", "_room", "_route", "_target")
+    __slots__ = ("_between", "_exchange", "_handshake", "_route", "_target", "_unfinished")
 
     patient = True
 
-    def __init__(self, exchange: Exchange, target: ProxyTarget, route: Routed, room: Room) -> None:
+    def __init__(
+        self, exchange: Exchange, target: ProxyTarget, route: Routed, unfinished: Unfinished
+    ) -> None:
         """Raises BadRequest or UpgradeRequired."""
         self._exchange = exchange
         self._target = target
         self._route = route
-        self._room = room
+        self._unfinished = unfinished
         self._handshake = handshake.read(exchange.head)
         self._between: _Between | None = None
 
@@ -65,7 +67,12 @@ class Opening:
         for name in _OURS:
             headers.pop(name, None)
         between = self._between = _Between(
-            self._exchange, self._target, self._route, self._handshake, self._room, headers["x-request-id"]
+            self._exchange,
+            self._target,
+            self._route,
+            self._handshake,
+            self._unfinished,
+            headers["x-request-id"],
         )
         request = WebSocketRequest(self._route.path, headers, self._handshake.subprotocols)
         between.plugin = self._target.open_websocket(request, between)
@@ -95,11 +102,11 @@ class _Between:
         "_ping",
         "_reading",
         "_request_id",
-        "_room",
         "_route",
         "_said_goodbye",
         "_since",
         "_target",
+        "_unfinished",
         "plugin",
     )
 
@@ -111,7 +118,7 @@ class _Between:
         target: ProxyTarget,
         route: Routed,
         handshake: Handshake,
-        room: Room,
+        unfinished: Unfinished,
         request_id: str,
     ) -> None:
         self._connection = exchange.connection
@@ -122,7 +129,7 @@ class _Between:
         self._target = target
         self._route = route
         self._request_id = request_id
-        self._room = room
+        self._unfinished = unfinished
         self._frames: Frames | None = None
         self.plugin = None
         # The plugin does not read; the client does not.
@@ -144,7 +151,7 @@ class _Between:
             return
         connection = self._connection
         self._exchange = self._handshake = None
-        self._frames = Frames(self._room, handshake.deflate)
+        self._frames = Frames(self._unfinished, handshake.deflate)
         self._since = connection.site.ticks
         exchange.switch(handshake.accepted(subprotocol), self)
         if connection.choked:
