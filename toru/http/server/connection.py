@@ -10,7 +10,6 @@ from socket import SO_ERROR, SOL_SOCKET
 from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import (
-    IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
     IPushProducer,
     ISSLTransport,
@@ -29,7 +28,7 @@ from toru.http.server.head import Head
 from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
-from toru.sending import send_now, unsent
+from toru.sending import close_below, say_no_more, send_now, unsent
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -325,9 +324,7 @@ class Connection(Protocol):
                 self.transport.resumeProducing()
             self._held = 0
             self._wait(LINGER_SECONDS)
-            # It is told at once that nothing more comes; TLS knows no such half.
-            if IHalfCloseableDescriptor.providedBy(self.transport):
-                self.transport.loseWriteConnection()
+            say_no_more(self.transport)
         else:
             self._patience = _NEVER
             self.transport.loseConnection()
@@ -392,7 +389,7 @@ class Connection(Protocol):
             return
         if self._closing:
             self._patience = _NEVER
-            self.transport.loseConnection()
+            close_below(self.transport)
         elif self._arriving is not None:
             taker = self._arriving.taker
             if not self._held and not (taker is not None and taker.patient):
