@@ -86,6 +86,36 @@ def test_a_connection_is_read_on_though_its_body_was_never_read(tmp_path: Path) 
     assert transport.producerState == "producing"
 
 
+CHUNKED = head("POST").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head("POST", 4) + b"body",
+        head("POST", 4) + b"body" + head("GET"),
+        CHUNKED + b"4\r\nbody\r\n" * 2 + b"0\r\n\r\n",
+    ],
+    ids=["its last piece", "another behind it", "a piece"],
+)
+def test_a_client_that_is_answered_within_its_body_is_let_go(
+    tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = Streaming()
+    clock, _, transport = on_a_clock(tmp_path, plugins)
+
+    def answer(*said: object) -> None:
+        ((_, client),) = plugins.opened
+        client.answered(200, [], b"enough")
+
+    monkeypatch.setattr(FakeStream, "write", answer)
+    transport.protocol.dataReceived(sent)
+    assert transport.value().count(b"enough") == 1
+    clock.pump([1] * (LINGER_SECONDS + 1))
+    assert not transport.connected
+    assert clock.getDelayedCalls() == []
+
+
 @pytest.mark.parametrize(
     ("method", "code", "headers", "parts"),
     [("GET", 204, [], []), ("GET", 304, [], []), ("HEAD", 200, [], []), ("GET", 200, LENGTH, [b"a", b"bc"])],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from socket import SO_ERROR, SOL_SOCKET
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -147,8 +147,7 @@ class Connection(Protocol):
     def headed(self, head: Head, *, closes: bool, whole: bool = False) -> None:
         """A head has come, or, `whole`, all of a request that has no body."""
         if self._reader is None:
-            # Only so llhttp reads no further in what it was given.
-            raise BadRequest("Nothing is taken behind the last request of a connection.")
+            _stop_reading()
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self.address = getattr(self.transport.getPeer(), "host", "") or ""
@@ -164,15 +163,17 @@ class Connection(Protocol):
 
     def part(self, body: bytes) -> None:
         """A piece of its body."""
+        if self._arriving is None:
+            _stop_reading()
         self._since = self.site.ticks
-        assert self._arriving is not None
         self._arriving.part(body)
 
     def ended(self) -> None:
         """All of it has come."""
-        self._patience = _NEVER
         exchange, self._arriving = self._arriving, None
-        assert exchange is not None
+        if exchange is None:
+            _stop_reading()
+        self._patience = _NEVER
         if exchange.closes:
             self._reader = None
         exchange.whole()
@@ -425,3 +426,8 @@ class Connection(Protocol):
     def _settle_first(self) -> None:
         if self._exchanges:
             self._exchanges[0].settle()
+
+
+def _stop_reading() -> NoReturn:
+    """The connection was closed, or is with its last request: only so llhttp reads no further in what it was given."""
+    raise BadRequest("Nothing is taken behind the last request of a connection.")
