@@ -1,4 +1,4 @@
-"""What Twisted's transports do not offer: bytes handed to the kernel at once, and how many still wait."""
+"""What Twisted's transports do not offer: bytes handed to the kernel at once, how many still wait, and ends with or without TLS."""
 
 # What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
 # mypy: allow-untyped-calls
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.interfaces import IHalfCloseableDescriptor, ISSLTransport
 from twisted.internet.tcp import Connection
 
 
@@ -28,9 +29,29 @@ def send_now(transport: Connection, data: bytes) -> None:
 
 def unsent(transport: Any) -> int:
     """Bytes that wait in memory for the kernel to take them, below TLS and whatever else is around a socket."""
+    lowest = _lowest(transport)
+    if not isinstance(lowest, Connection):
+        return 0
+    waiting: int = len(lowest.dataBuffer) - lowest.offset + lowest._tempDataLen
+    return waiting
+
+
+def say_no_more(transport: Connection) -> None:
+    """Tell the other side, behind all that is written, that nothing follows. What it says is still read."""
+    if ISSLTransport.providedBy(transport):
+        # TLS has a word for it, which goes out once there is a key, and waits for the other side's. Below it the same
+        # word is not to be said: it would end the handshake, and be taken for a cut.
+        transport.loseConnection()
+    elif IHalfCloseableDescriptor.providedBy(transport):
+        transport.loseWriteConnection()
+
+
+def close_below(transport: Any) -> None:
+    """Close once all that was written has left, whether or not the other side of TLS has said its goodbye."""
+    _lowest(transport).loseConnection()
+
+
+def _lowest(transport: Any) -> Any:
     while (below := getattr(transport, "transport", None)) is not None:
         transport = below
-    if not isinstance(transport, Connection):
-        return 0
-    waiting: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
-    return waiting
+    return transport

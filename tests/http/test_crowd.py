@@ -15,12 +15,10 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHalfCloseableDescriptor, ISSLTransport
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.internet.threads import deferToThread
 from twisted.logger import LogEvent
-from zope.interface import directlyProvides
 
 from toru.http.server.connection import LINGER_SECONDS
 from toru.http.server.crowd import COMPLAIN_AFTER, affordable
@@ -156,19 +154,6 @@ def test_the_clients_of_one_site_take_no_place_at_another(tmp_path: Path) -> Non
     inner = site.for_plugins()
     assert connected(inner).value() == b""
     assert parsed(connected(inner).value()).status == 503
-
-
-def test_over_tls_the_answer_waits_for_the_handshake(tmp_path: Path) -> None:
-    clock, site, [taken] = filled(tmp_path, 1)
-    busy(taken)
-    transport: Any = StringTransportWithDisconnection()
-    # It gives out what stands below it as its own; to end that would end the handshake, for which there is no method here.
-    directlyProvides(transport, ISSLTransport, IHalfCloseableDescriptor)
-    transport.protocol = site.buildProtocol(None)
-    transport.protocol.makeConnection(transport)
-    assert parsed(transport.value()).status == 503
-    clock.advance(LINGER_SECONDS)
-    assert not transport.connected
 
 
 @in_reactor

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs
 
-from toru.errors import PluginError
-from toru.http.passing import told
+from toru.http.server.connection import LINGER_SECONDS
+from toru.http.site import Site
+from toru.store.accounttable import Keys
 
-from .fakes import FakePlugins, FakeTarget, signed, status
+from .fakes import FakePlugins, FakeTarget, parsed, signed, status
 from .memory import on_a_clock
 
 HELLO = "/api/plugins/route/hello"
@@ -62,8 +62,14 @@ class Streaming(FakePlugins):
         return stream
 
 
-def head(method: str, length: int = 0) -> bytes:
-    return f"{method} {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: {length}\r\n\r\n".encode()
+def head(method: str, length: int = 0, version: str = "1.1") -> bytes:
+    line = f"{method} {HELLO} HTTP/{version}"
+    return f"{line}\r\nHost: x\r\n{signed()}\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def sign_out(site: Site) -> None:
+    """All of them."""
+    site.doors.start(Keys([], []), [])
 
 
 def test_a_connection_is_read_on_though_its_body_was_never_read(tmp_path: Path) -> None:
@@ -78,6 +84,36 @@ def test_a_connection_is_read_on_though_its_body_was_never_read(tmp_path: Path) 
     client.answered(200, (), b"early")
     assert transport.value().endswith(b"early")
     assert transport.producerState == "producing"
+
+
+CHUNKED = head("POST").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        head("POST", 4) + b"body",
+        head("POST", 4) + b"body" + head("GET"),
+        CHUNKED + b"4\r\nbody\r\n" * 2 + b"0\r\n\r\n",
+    ],
+    ids=["its last piece", "another behind it", "a piece"],
+)
+def test_a_client_that_is_answered_within_its_body_is_let_go(
+    tmp_path: Path, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = Streaming()
+    clock, _, transport = on_a_clock(tmp_path, plugins)
+
+    def answer(*said: object) -> None:
+        ((_, client),) = plugins.opened
+        client.answered(200, (), b"enough")
+
+    monkeypatch.setattr(FakeStream, "write", answer)
+    transport.protocol.dataReceived(sent)
+    assert transport.value().count(b"enough") == 1
+    clock.pump([1] * (LINGER_SECONDS + 1))
+    assert not transport.connected
+    assert clock.getDelayedCalls() == []
 
 
 @pytest.mark.parametrize(
@@ -104,8 +140,56 @@ def test_who_has_the_whole_answer_may_ask_again(
     assert transport.value() == before
 
 
-def test_what_a_plugin_says_of_its_failure_is_logged_in_part() -> None:
-    with capturedLogs() as events:
-        told("hello", "1", PluginError("x" * 2**20))
-    (event,) = events
-    assert len(event["detail"]) <= 1000
+def test_an_upload_ends_when_its_sender_is_signed_out(tmp_path: Path) -> None:
+    plugins = Streaming()
+    clock, site, transport = on_a_clock(tmp_path, plugins)
+    transport.protocol.dataReceived(head("POST", 4) + b"bo")
+    ((stream, _),) = plugins.opened
+    clock.advance(1)
+    assert (transport.value(), stream.calls) == (b"", [b"bo"])
+    sign_out(site)
+    clock.advance(1)
+    reply = parsed(transport.value())
+    assert (reply.status, reply.problem["code"]) == (401, "unauthenticated")
+    transport.protocol.dataReceived(b"dy")
+    assert stream.calls == [b"bo", "cancel"]
+    clock.pump([1] * (LINGER_SECONDS + 1))
+    assert not transport.connected
+
+
+@pytest.mark.parametrize("sent", [b"body", b"bo"], ids=["all sent", "still sending"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_an_answer_ends_when_who_takes_it_is_signed_out(tmp_path: Path, sent: bytes, version: str) -> None:
+    """And is seen to be cut: of HTTP/1.0 that only a reset tells."""
+    plugins = Streaming()
+    clock, site, made = on_a_clock(tmp_path, plugins)
+    transport: Any = made
+    reset: list[bool] = []
+
+    def abort() -> None:
+        reset.append(True)
+        transport.loseConnection()
+
+    transport.abortConnection = abort
+    transport.protocol.dataReceived(head("POST", 4, version) + sent)
+    ((stream, client),) = plugins.opened
+    client.answered(200, (), None)
+    client.part(b"some")
+    sign_out(site)
+    clock.advance(1)
+    assert not transport.connected
+    assert stream.calls[-1] == "cancel"
+    assert not transport.value().endswith(b"0\r\n\r\n")
+    assert reset == [True] * (version == "1.0")
+    assert clock.getDelayedCalls() == []
+
+
+def test_what_came_as_a_whole_before_a_sign_out_is_answered(tmp_path: Path) -> None:
+    plugins = Streaming()
+    clock, site, transport = on_a_clock(tmp_path, plugins)
+    transport.protocol.dataReceived(head("POST", 4) + b"body")
+    sign_out(site)
+    clock.advance(1)
+    ((_, client),) = plugins.opened
+    client.answered(200, (), b"done")
+    assert parsed(transport.value()).body == b"done"

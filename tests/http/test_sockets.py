@@ -16,6 +16,7 @@ from toru.http.server import websocket
 from toru.http.server.connection import Connection
 from toru.http.server.deflate import agree
 from toru.http.site import Site
+from toru.store.accounttable import Keys
 from toru.wire.messages import WebSocketRequest
 
 from .fakes import FakePlugins, parsed, signed
@@ -241,7 +242,7 @@ def test_a_client_that_does_not_read(talk: Talk) -> None:
 
 
 def test_long_messages_have_one_room(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
-    room = talk.site.proxy._room
+    room = talk.site.proxy._unfinished
     monkeypatch.setattr(room, "left", 2**16)
     talk.opened().send(frame(BINARY, b"x" * 2**17, fin=False))
     assert room.left == 0
@@ -317,7 +318,7 @@ def test_a_client_that_goes(talk: Talk) -> None:
     talk.opened().send(frame(TEXT, b"x" * 2**17, fin=False))
     talk.transport.loseConnection()
     assert talk.plugin.heard == ["cancel"]
-    assert talk.site.proxy._room.left == websocket.ROOM
+    assert talk.site.proxy._unfinished.left == websocket.MOST_UNFINISHED
 
 
 def test_a_client_that_says_nothing(talk: Talk) -> None:
@@ -333,6 +334,41 @@ def test_a_client_that_says_nothing(talk: Talk) -> None:
     talk.seconds(1)
     assert not talk.transport.connected
     assert talk.plugin.heard == ["cancel"]
+
+
+def sign_out(site: Site) -> None:
+    """All of them."""
+    site.doors.start(Keys([], []), [])
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_client_that_was_signed_out(talk: Talk, reading: bool) -> None:
+    talk.opened()
+    if not reading:
+        talk.connection.pauseProducing()
+        talk.plugin.heard.clear()
+    talk.seconds(1)
+    assert talk.said() == b""
+    sign_out(talk.site)
+    talk.seconds(1)
+    assert talk.said() == b"\x88\x0c\x03\xf0signed out"  # 1008
+    assert talk.plugin.heard == [("close", 1008, "signed out")]
+    talk.client.message(b"more", True)
+    talk.send(text(b"more"))
+    talk.client.closed(1008, "")
+    talk.seconds(1)
+    assert (talk.said(), len(talk.plugin.heard)) == (b"", 1), "neither hears the other any more"
+    talk.send(close(1008))
+    assert not talk.transport.connected
+
+
+def test_one_that_is_accepted_when_its_client_was_signed_out(talk: Talk) -> None:
+    talk.ask()
+    sign_out(talk.site)
+    talk.seconds(1)
+    talk.client.accepted(None)
+    talk.seconds(1)
+    assert talk.said().endswith(b"\x88\x0c\x03\xf0signed out")
 
 
 def test_the_core_stops(talk: Talk) -> None:

@@ -193,10 +193,13 @@ async def test_after_a_sign_out_nothing_more_is_told(kept: Kept, look: bool) -> 
     assert (await stream.messages(1))[0]["data"]["type"] == "started"
     await kept.doors.sign_out(COOKIE[1].partition("=")[2].encode())
     if look:
-        kept.clock.advance(LOOK_SECONDS)
+        (connection,) = kept.door.site.connections
+        connection.look()
     else:
         await kept.happen("crashed")
     assert await stream.line() == b""
+    await kept.door.site.drained()
+    assert len(kept.streams) == 0
     stream.close()
 
 

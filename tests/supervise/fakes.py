@@ -24,7 +24,8 @@ from toru.errors import ToruError
 from toru.model import Event, LogRecord, PluginMetadata, State, Usage
 from toru.supervise.channels import Owner
 from toru.supervise.host import Host
-from toru.supervise.plugin import Office, Plugin
+from toru.supervise.life import Office
+from toru.supervise.plugin import Plugin
 from toru.supervise.registry import Found, Stamp
 from toru.supervise.streampool import Room
 from toru.wire.messages import HttpRequest, Init, Message, RequestHead
@@ -346,7 +347,7 @@ class Stage:
         self.sink = FakeSink()
         self.tail = FakeTail()
         self.events: list[Event] = []
-        self.gave_up: list[Plugin] = []
+        self.gave_up: list[str] = []
         self.framed: list[str] = []
         self.room = Room(1000)
         self.starting = DeferredSemaphore(max_starting)

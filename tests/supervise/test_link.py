@@ -11,7 +11,16 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
 from toru.errors import BodyTooLarge, LinkLost, PluginBusy, PluginError, PluginTimeout, ProtocolError
-from toru.wire.messages import Answer, HttpRequest, Nonsense, Pong, Refusal, RequestHead, Unknown
+from toru.wire.messages import (
+    MOST_OF_A_REFUSAL,
+    Answer,
+    HttpRequest,
+    Nonsense,
+    Pong,
+    Refusal,
+    RequestHead,
+    Unknown,
+)
 
 from .fakes import REQUEST, results
 from .links import TIMEOUT, Bench
@@ -77,11 +86,19 @@ class TestAnswers:
         assert bench.link.received(Nonsense("2", "its status is 42"))
         assert bench.answer("3")
         assert isinstance(refused[0], PluginError)
-        assert refused[0].detail == "out of tea"
+        assert refused[0].detail == "'out of tea'"
         assert isinstance(senseless[0], ProtocolError)
         assert isinstance(fine[0], Answer)
         numbers = bench.traffic.snapshot()
         assert (numbers.requests, numbers.errors, numbers.in_flight) == (3, 2, 0)
+
+    def test_long_words_of_a_failure_are_cut(self) -> None:
+        bench = Bench()
+        refused = bench.ask()
+        assert bench.link.received(Refusal("1", "\n" + "x" * 2**20, None))
+        assert isinstance(refused[0], PluginError)
+        assert len(refused[0].detail) == MOST_OF_A_REFUSAL
+        assert refused[0].detail.isprintable()
 
     def test_latency_counts_from_the_asking(self) -> None:
         bench = Bench(concurrency=1)

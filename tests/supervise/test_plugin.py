@@ -181,7 +181,7 @@ class TestCrashes:
                 stage.clock.advance(waits[-1])
         assert [round(wait) for wait in waits] == [1, 2, 4, 8, 16, 16, 16, 16, 16]
         assert len(stage.spawner.processes) == 10
-        assert stage.gave_up == [stage.plugin]
+        assert stage.gave_up == [stage.plugin.id]
         status = stage.plugin.status()
         assert (status.enabled, status.state, status.health) == (False, "disabled", "disabled")
         assert status.problem is not None

@@ -30,7 +30,7 @@ class TestOpening:
         ("spoken", "told"),
         [
             ({"type": "http", "status": 403, "body": "no"}, ("refused", 403, b"no")),
-            ({"type": "error", "message": "no"}, ("failed", "plugin-error", "no")),
+            ({"type": "error", "message": "no"}, ("failed", "plugin-error", "'no'")),
         ],
     )
     def test_not_taken(self, spoken: dict[str, str], told: tuple[object, ...]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from toru.errors import PluginBusy, PluginUnavailable
 from toru.supervise.channels import PAUSE_SECONDS
 from toru.supervise.streampool import MAX_IDLE, MAX_WAITING
-from toru.wire.messages import Log
+from toru.wire.messages import MOST_OF_A_REFUSAL, Log
 from toru.wire.streamreader import MOST_UNFINISHED
 from toru.wire.streams import MAX_PART
 
@@ -64,7 +64,7 @@ class TestOneRequest:
     def test_failures(self) -> None:
         bench = Bench()
         for spoken, code in (
-            ({"type": "error", "message": "no"}, "plugin-error"),
+            ({"type": "error", "message": "no" * 2**16}, "plugin-error"),
             ({"type": "http", "status": 99}, "plugin-protocol-error"),
             ({"type": "body", "length": 1}, "plugin-protocol-error"),
         ):
@@ -72,6 +72,7 @@ class TestOneRequest:
             wire = bench.dial.wires[-1]
             wire.hear(line(stream, **spoken))
             assert [told[:2] for told in client.told] == [("failed", code)]
+            assert len(client.told[0][2]) <= MOST_OF_A_REFUSAL
             assert wire.calls[-1] == "abort"
         assert (bench.traffic.errors, bench.traffic.in_flight, bench.room.taken) == (3, 0, 0)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Literal
 
+import pytest
 from hypothesis import given, strategies as st
+from msgspec import json
 
-from toru.wire.messages import EXCERPT_LENGTH, Init, excerpt, rfc3339
+from toru.errors import ProtocolError
+from toru.wire.messages import EXCERPT_LENGTH, Init, excerpt, read, rfc3339
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1)))
@@ -33,6 +37,15 @@ def test_an_excerpt_is_short_and_harmless(text: str) -> None:
 def test_a_short_text_is_shown_whole() -> None:
     assert excerpt("hello") == "'hello'"
     assert excerpt("x" * 300).endswith("…")
+
+
+def test_long_words_in_what_cannot_be_used_are_cut() -> None:
+    kinds = json.Decoder(dict[str, Literal["text", "binary"]])
+    with pytest.raises(ProtocolError) as caught:
+        read(kinds, b'{"kind":"%s"}' % (b"x" * 2**20), "a message")
+    assert caught.value.detail.startswith("a message cannot be used: Invalid enum value 'xxx")
+    assert caught.value.detail.endswith("xxx' - at `$[...]`")
+    assert len(caught.value.detail) < 300
 
 
 def test_the_token_is_not_shown() -> None:

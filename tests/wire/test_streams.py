@@ -13,8 +13,9 @@ from hypothesis import given, strategies as st
 
 from toru.errors import ProtocolError
 from toru.wire.messages import Answer, Log, Nonsense, Pong, Refusal, StreamRequest, Unknown, WebSocketRequest
-from toru.wire.streamreader import Accepted, Closed, Event, Final, Head, Part, Said, StreamReader, Unfinished
+from toru.wire.streamreader import Accepted, Closed, Event, Final, Head, Part, Said, StreamReader
 from toru.wire.streams import StreamLines
+from toru.wire.unfinished import Unfinished
 
 LINES = StreamLines(4096, lambda: 0.0)
 NOW = "1970-01-01T00:00:00.000Z"
@@ -241,6 +242,6 @@ def test_what_the_protocol_forbids(spoken: bytes, why: str, websocket: bool) -> 
 
 
 def test_nothing_was_asked() -> None:
-    reader: Any = StreamReader(100, Unfinished())
+    reader: Any = StreamReader(100, Unfinished(1000))
     with pytest.raises(ProtocolError, match="nothing"):
         list(reader.feed(line("http", status=200)))

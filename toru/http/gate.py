@@ -9,12 +9,13 @@ from toru.access import roles
 from toru.access.doors import Doors
 from toru.access.origin import SAFE_METHODS, check_origin, is_foreign
 from toru.access.secret import digest, own_token
-from toru.errors import Forbidden, NotFound, NoWebSocket
+from toru.errors import Forbidden, NotFound, NoWebSocket, Unauthenticated
 from toru.http.admitted import Admitted
 from toru.http.headers import session_cookies
 from toru.http.routes import PREFIX
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
+from toru.model import Principal
 from toru.store.accounttable import Key
 
 # A page of another origin could sign its visitor in to an account of its own.
@@ -108,11 +109,40 @@ def comes_from_plugin(exchange: Exchange, doors: Doors) -> bool:
     return principal is not None and principal.kind == "plugin"
 
 
+class Pass(NamedTuple):
+    """By what somebody was let in: the digest of a session, or of a token of ours; and who that was."""
+
+    session: bytes | None
+    token: bytes | None
+    principal: Principal
+
+    def is_good(self, doors: Doors) -> bool:
+        """Whether it would let them in now: not after a sign-out, say."""
+        key = doors.find(self.session, self.token)
+        return key is not None and (key.principal.kind, key.principal.id) == (
+            self.principal.kind,
+            self.principal.id,
+        )
+
+
+def pass_of(exchange: Exchange) -> Pass | None:
+    """None where it was let in without one."""
+    if exchange.principal is None:
+        return None
+    told = exchange.head.fields.once(_read)
+    session = None if exchange.session is None else dict(told.sessions)[exchange.session]
+    return Pass(session, told.token, exchange.principal)
+
+
 def is_still_in(exchange: Exchange) -> bool:
-    """Whether who sent it would still be let in: not after a sign-out, say."""
-    doors, then = exchange.connection.site.doors, exchange.principal
-    now = doors.identify(exchange.session, exchange.head.fields.first(b"authorization"))
-    return now is not None and then is not None and (now.kind, now.id) == (then.kind, then.id)
+    """Whether who sent it would be let in now, where that was asked at all."""
+    shown = pass_of(exchange)
+    return shown is None or shown.is_good(exchange.connection.site.doors)
+
+
+def signed_out() -> Unauthenticated:
+    """What they are told who were let in, and would not be any more."""
+    return Unauthenticated("Who sends this was signed out meanwhile.")
 
 
 def _opens_websocket(fields: Fields) -> bool:

@@ -14,8 +14,6 @@ from toru.wire.messages import REQUEST_ID, HttpRequest, Pairs, RequestHead
 
 _log = Logger()
 
-# Characters of a plugin's own words in our log.
-_MOST_LOGGED = 1000
 # Most answers of a plugin have the same few headers: what becomes of those, as far as all of them together have no
 # more characters, and of so many of them.
 _USUAL_LENGTH = 1024
@@ -92,11 +90,11 @@ def told(plugin_id: str, request_id: str, error: ToruError) -> ToruError:
     if not isinstance(error, PluginFailure | PluginTimeout):
         return error
     _log.warn(
-        "plugin {plugin} failed request {request_id}: {code}: {detail!r}",
+        "plugin {plugin} failed request {request_id}: {code}: {detail}",
         plugin=plugin_id,
         request_id=request_id,
         code=error.code,
-        detail=error.detail[:_MOST_LOGGED],
+        detail=error.detail,
     )
     sentence = _SENTENCES.get(error.code, "did not give a usable answer")
     return type(error)(f"The plugin '{plugin_id}' {sentence}.")

@@ -15,10 +15,11 @@ from toru.http.problems import problem
 from toru.http.relay import Relay
 from toru.http.routes import Routed, split
 from toru.http.server.exchange import Exchange, Taker
-from toru.http.server.websocket import Room
+from toru.http.server.websocket import MOST_UNFINISHED
 from toru.http.server.whole import Whole
 from toru.http.sockets import Opening
 from toru.wire.messages import Answer, HttpRequest
+from toru.wire.unfinished import Unfinished
 
 
 class Proxy:
@@ -26,7 +27,7 @@ class Proxy:
 
     def __init__(self, plugins: Plugins) -> None:
         self._plugins = plugins
-        self._room = Room()
+        self._unfinished = Unfinished(MOST_UNFINISHED)
 
     def take(self, exchange: Exchange) -> Taker:
         """Whoever takes a request that was let in.
@@ -45,7 +46,7 @@ class Proxy:
             if admitted.handshake:
                 if not target.websockets:
                     raise NoWebSocket("This plugin takes no WebSockets.")
-                return Opening(exchange, target, route, self._room)
+                return Opening(exchange, target, route, self._unfinished)
             return (Relay if target.streams else _Asking)(exchange, target, route)
         except ToruError as error:
             target.served(error.status)

@@ -7,6 +7,7 @@ from zope.interface import implementer
 
 from toru.errors import PluginUnavailable, ProtocolError, ToruError
 from toru.http._interfaces import PluginWebSocket, ProxyTarget
+from toru.http.gate import pass_of
 from toru.http.passing import headers_for, lines_from, told
 from toru.http.problems import problem
 from toru.http.routes import Routed
@@ -20,13 +21,13 @@ from toru.http.server.websocket import (
     Frames,
     Goodbye,
     Ping,
-    Room,
     Said,
     goodbye,
     ping,
     pong,
 )
 from toru.wire.messages import Pairs, WebSocketRequest
+from toru.wire.unfinished import Unfinished
 
 # Seconds of silence until the client is asked whether it is there, and until it is taken for gone; that it may take
 # to answer a goodbye, and to read what was said (16 MiB over a slow line).
@@ -34,6 +35,7 @@ _ASK_SECONDS, _GONE_SECONDS = 30, 60
 _CLOSE_SECONDS = 10
 _READ_SECONDS = 600
 _GOING_AWAY = 1001
+_SIGNED_OUT = 1008
 _RESTART = 1012
 # What they say is between the client and us.
 _OURS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions")
@@ -42,16 +44,18 @@ _OURS = ("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions
 class Opening:
     """Takes the handshake for one plugin."""
 
-    __slots__ = ("_between", "_exchange", "_handshake", "_room", "_route", "_target")
+    __slots__ = ("_between", "_exchange", "_handshake", "_route", "_target", "_unfinished")
 
     patient = True
 
-    def __init__(self, exchange: Exchange, target: ProxyTarget, route: Routed, room: Room) -> None:
+    def __init__(
+        self, exchange: Exchange, target: ProxyTarget, route: Routed, unfinished: Unfinished
+    ) -> None:
         """Raises BadRequest or UpgradeRequired."""
         self._exchange = exchange
         self._target = target
         self._route = route
-        self._room = room
+        self._unfinished = unfinished
         self._handshake = handshake.read(exchange.head)
         self._between: _Between | None = None
 
@@ -63,7 +67,12 @@ class Opening:
         for name in _OURS:
             headers.pop(name, None)
         between = self._between = _Between(
-            self._exchange, self._target, self._route, self._handshake, self._room, headers["x-request-id"]
+            self._exchange,
+            self._target,
+            self._route,
+            self._handshake,
+            self._unfinished,
+            headers["x-request-id"],
         )
         request = WebSocketRequest(self._route.path, headers, self._handshake.subprotocols)
         between.plugin = self._target.open_websocket(request, between)
@@ -89,14 +98,15 @@ class _Between:
         "_frames",
         "_handshake",
         "_over",
+        "_pass",
         "_ping",
         "_reading",
         "_request_id",
-        "_room",
         "_route",
         "_said_goodbye",
         "_since",
         "_target",
+        "_unfinished",
         "plugin",
     )
 
@@ -108,17 +118,18 @@ class _Between:
         target: ProxyTarget,
         route: Routed,
         handshake: Handshake,
-        room: Room,
+        unfinished: Unfinished,
         request_id: str,
     ) -> None:
         self._connection = exchange.connection
+        self._pass = pass_of(exchange)
         # Until the plugin has accepted: who a page of ours asked for once is not held for as long as it talks.
         self._exchange: Exchange | None = exchange
         self._handshake: Handshake | None = handshake
         self._target = target
         self._route = route
         self._request_id = request_id
-        self._room = room
+        self._unfinished = unfinished
         self._frames: Frames | None = None
         self.plugin = None
         # The plugin does not read; the client does not.
@@ -140,7 +151,7 @@ class _Between:
             return
         connection = self._connection
         self._exchange = self._handshake = None
-        self._frames = Frames(self._room, handshake.deflate)
+        self._frames = Frames(self._unfinished, handshake.deflate)
         self._since = connection.site.ticks
         exchange.switch(handshake.accepted(subprotocol), self)
         if connection.choked:
@@ -266,7 +277,9 @@ class _Between:
         """Nothing: `gone` tells that the connection is lost."""
 
     def look(self) -> None:
-        """A second has passed: see whether the client is still there."""
+        """A second has passed: see whether the client is still signed in, and there."""
+        if self._pass is not None and not self._pass.is_good(self._connection.site.doors):
+            self._part(_SIGNED_OUT, "signed out")
         silent = self._connection.site.ticks - self._since
         if self._choked:
             if silent > _READ_SECONDS:
@@ -284,9 +297,7 @@ class _Between:
 
     def stop(self) -> None:
         """The core stops."""
-        if self._frames is not None and not self._said_goodbye:
-            self._tell_plugin(_GOING_AWAY, "toru is stopping")
-            self._say_goodbye(_GOING_AWAY, "toru is stopping")
+        self._part(_GOING_AWAY, "toru is stopping")
 
     def gone(self) -> None:
         """The client has gone."""
@@ -296,6 +307,12 @@ class _Between:
                 self.plugin.cancel()
 
     # -- the end
+
+    def _part(self, code: int, reason: str) -> None:
+        """End it from here: neither side is heard any more."""
+        if self._frames is not None and not self._said_goodbye:
+            self._tell_plugin(code, reason)
+            self._say_goodbye(code, reason)
 
     def _tell_plugin(self, code: int, reason: str) -> None:
         if self.plugin is not None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=HasId)
 
-# Seconds between two looks at whether those who listen may still do so: after a sign-out no more is told.
+# Seconds between two looks at how long they have been silent.
 LOOK_SECONDS = 2.0
 # Seconds of silence after which a stream says that it is still there.
 HEARTBEAT_SECONDS = 15.0
@@ -188,10 +188,8 @@ class _Open:
             self._pumping.cancel()
 
     def look(self) -> None:
-        """End it where nobody may listen any more, and else say after a silence that it is still there."""
-        if not is_still_in(self._request.exchange):
-            self.end()
-        elif not self._flow.paused and self._clock.seconds() - self._written_at >= HEARTBEAT_SECONDS:
+        """After a silence, say that it is still there."""
+        if not self._flow.paused and self._clock.seconds() - self._written_at >= HEARTBEAT_SECONDS:
             self._flow.write_now(_HEARTBEAT)
             self._written_at = self._clock.seconds()
 
@@ -201,6 +199,7 @@ class _Open:
         while True:
             news = await self._stream.next()
             for piece in self._pieces(news):
+                # After a sign-out no more is told.
                 if not is_still_in(self._request.exchange):
                     self._ended = True
                     return

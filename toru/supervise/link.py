@@ -261,7 +261,7 @@ class Link:
             case Nonsense():
                 self._fail(exchange, ProtocolError(message.why))
             case Refusal():
-                self._fail(exchange, PluginError(message.message))
+                self._fail(exchange, PluginError(message.why))
         self._settled()
         return True
 

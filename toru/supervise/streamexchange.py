@@ -91,7 +91,7 @@ class StreamExchange:
     def ended(self, event: Ending) -> None:
         match event:
             case Refusal():
-                self.fail(PluginError(event.message))
+                self.fail(PluginError(event.why))
             case Nonsense():
                 self.fail(ProtocolError(event.why))
 

@@ -17,7 +17,8 @@ from toru.model import Event, PluginNumbers, PluginStatus, Problem, Protocol, Re
 from toru.store.enabled import EnabledPlugins
 from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
-from toru.supervise.plugin import Office, Plugin
+from toru.supervise.life import Office
+from toru.supervise.plugin import Plugin
 from toru.supervise.registry import Decision, Found, difference
 from toru.supervise.usage import UsageSampler
 from toru.wire.messages import rfc3339
@@ -208,8 +209,8 @@ class Supervisor:
 
     # -- what plugins report
 
-    def _gave_up(self, plugin: Plugin) -> None:
-        Deferred.fromCoroutine(self._parts.enabled.set(plugin.id, False)).addErrback(self._not_saved)
+    def _gave_up(self, id: str) -> None:
+        Deferred.fromCoroutine(self._parts.enabled.set(id, False)).addErrback(self._not_saved)
 
     def _not_saved(self, failure: Failure) -> None:
         # Said already, by whoever could not write. It is disabled for as long as this core runs.

@@ -22,8 +22,9 @@ LogLevel = Literal["trace", "debug", "info", "warn", "error"]
 MOST_NESTED = 100
 _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{\]}]', re.DOTALL)
 
-# The most of a plugin's own characters that a sentence of ours repeats.
+# The most of a plugin's own characters that a sentence of ours repeats; and that is kept of what went wrong in it.
 EXCERPT_LENGTH = 100
+MOST_OF_A_REFUSAL = 1000
 
 NULL = Raw(b"null")
 
@@ -137,6 +138,11 @@ class Refusal(Struct, frozen=True):
     message: str
     code: str | None
 
+    @property
+    def why(self) -> str:
+        """The message, as an `excerpt`."""
+        return excerpt(self.message, MOST_OF_A_REFUSAL)
+
 
 class Pong(Struct, frozen=True):
     """The answer to a ping."""
@@ -217,16 +223,19 @@ def read(decoder: json.Decoder[T], data: bytes, what: str) -> T:
     except UnicodeDecodeError:
         why = "it is not UTF-8"
     except DecodeError as error:
+        # It may quote what it could not use; where that was stands behind it.
         why = str(error)
+        if len(why) > 2 * EXCERPT_LENGTH:
+            why = f"{why[:EXCERPT_LENGTH]}…{why[-EXCERPT_LENGTH:]}"
     raise ProtocolError(f"{what} cannot be used: {why}")
 
 
-def excerpt(text: str) -> str:
-    """The beginning of what a plugin wrote, quoted, harmless to a terminal, at most EXCERPT_LENGTH long."""
-    shown = repr(text[:EXCERPT_LENGTH])
-    if len(text) <= EXCERPT_LENGTH and len(shown) <= EXCERPT_LENGTH:
+def excerpt(text: str, most: int = EXCERPT_LENGTH) -> str:
+    """The beginning of what a plugin wrote, quoted, harmless to a terminal, at most so long."""
+    shown = repr(text[:most])
+    if len(text) <= most and len(shown) <= most:
         return shown
-    return f"{shown[: EXCERPT_LENGTH - 1]}…"
+    return f"{shown[: most - 1]}…"
 
 
 def nests_deeply(text: bytes) -> bool:

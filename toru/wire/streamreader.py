@@ -28,6 +28,7 @@ from toru.wire.messages import (
     read_envelope,
 )
 from toru.wire.protocol2 import ANSWERED, answers, asked, read_other
+from toru.wire.unfinished import Unfinished
 
 
 class Head(Struct, frozen=True):
@@ -100,15 +101,10 @@ _messages = json.Decoder(payloads.WebSocketMessage)
 _closes = json.Decoder(payloads.WebSocketClose)
 
 
-class Unfinished:
-    """Bytes of messages that are not whole, on all connections of a process."""
-
-    def __init__(self) -> None:
-        self.held = 0
-
-
 class StreamReader:
-    """One connection, for one exchange after the other. A line has at most `max_line` bytes."""
+    """One connection, for one exchange after the other. A line has at most `max_line` bytes; `unfinished` is the room
+    of all connections of a process.
+    """
 
     __slots__ = (
         "_borrowed",
@@ -194,16 +190,15 @@ class StreamReader:
         self._borrow(len(rest))
 
     def _borrow(self, length: int) -> None:
-        self._borrowed += length
-        self._unfinished.held += length
-        if self._unfinished.held > MOST_UNFINISHED:
+        if not self._unfinished.take(length):
             raise ProtocolError(
                 f"the messages of the plugin that are not whole hold more than {MOST_UNFINISHED:,} bytes"
             )
+        self._borrowed += length
 
     def drop(self) -> None:
         """Nothing is unfinished any more: it is whole, or will never be."""
-        self._unfinished.held -= self._borrowed
+        self._unfinished.give_back(self._borrowed)
         self._borrowed = 0
 
     def _too_long(self) -> NoReturn:

@@ -10,7 +10,8 @@ from msgspec import Struct, json
 from toru.wire import payloads
 from toru.wire.messages import Outgoing, StreamRequest, WebSocketRequest
 from toru.wire.protocol2 import JsonLines
-from toru.wire.streamreader import StreamReader, Unfinished
+from toru.wire.streamreader import MOST_UNFINISHED, StreamReader
+from toru.wire.unfinished import Unfinished
 
 # The most bytes that follow one line.
 MAX_PART = 2**20
@@ -23,7 +24,7 @@ class StreamLines(JsonLines):
 
     def __init__(self, max_message_bytes: int, wall_clock: Callable[[], float] = time) -> None:
         super().__init__(max_message_bytes, wall_clock)
-        self._unfinished = Unfinished()
+        self._unfinished = Unfinished(MOST_UNFINISHED)
 
     def reader(self) -> StreamReader:
         """A new one, for what the plugin says on a new connection."""

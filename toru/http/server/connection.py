@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 from socket import SO_ERROR, SOL_SOCKET
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from twisted.internet.interfaces import (
-    IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
     IPushProducer,
     ISSLTransport,
@@ -22,13 +21,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from toru.errors import BadRequest, RequestTimeout, ToruError
+from toru.http.gate import is_still_in, signed_out
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
 from toru.http.server.head import Head
 from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
-from toru.sending import send_now, unsent
+from toru.sending import close_below, say_no_more, send_now, unsent
 
 if TYPE_CHECKING:
     from toru.http.site import Site
@@ -147,8 +147,7 @@ class Connection(Protocol):
     def headed(self, head: Head, *, closes: bool, whole: bool = False) -> None:
         """A head has come, or, `whole`, all of a request that has no body."""
         if self._reader is None:
-            # Only so llhttp reads no further in what it was given.
-            raise BadRequest("Nothing is taken behind the last request of a connection.")
+            _stop_reading()
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self.address = getattr(self.transport.getPeer(), "host", "") or ""
@@ -164,15 +163,17 @@ class Connection(Protocol):
 
     def part(self, body: bytes) -> None:
         """A piece of its body."""
+        if self._arriving is None:
+            _stop_reading()
         self._since = self.site.ticks
-        assert self._arriving is not None
         self._arriving.part(body)
 
     def ended(self) -> None:
         """All of it has come."""
-        self._patience = _NEVER
         exchange, self._arriving = self._arriving, None
-        assert exchange is not None
+        if exchange is None:
+            _stop_reading()
+        self._patience = _NEVER
         if exchange.closes:
             self._reader = None
         exchange.whole()
@@ -324,9 +325,7 @@ class Connection(Protocol):
                 self.transport.resumeProducing()
             self._held = 0
             self._wait(LINGER_SECONDS)
-            # It is told at once that nothing more comes; TLS knows no such half.
-            if IHalfCloseableDescriptor.providedBy(self.transport):
-                self.transport.loseWriteConnection()
+            say_no_more(self.transport)
         else:
             self._patience = _NEVER
             self.transport.loseConnection()
@@ -379,6 +378,8 @@ class Connection(Protocol):
         """A tick of the site: see whether what is waited for has come in time."""
         if self._receiver is not None:
             self._receiver.look()
+        elif self._exchanges:
+            self._look_at(self._exchanges[0])
         if self._half_closed and self._has_gone():
             self.abort()
             return
@@ -389,7 +390,7 @@ class Connection(Protocol):
             return
         if self._closing:
             self._patience = _NEVER
-            self.transport.loseConnection()
+            close_below(self.transport)
         elif self._arriving is not None:
             taker = self._arriving.taker
             if not self._held and not (taker is not None and taker.patient):
@@ -400,6 +401,15 @@ class Connection(Protocol):
             self._settle_first()
         else:
             self.close()
+
+    def _look_at(self, exchange: Exchange) -> None:
+        """See whether who sent what is in hand is still signed in. What is here as a whole was let in, and is answered."""
+        if (exchange.begun or not exchange.arrived) and not is_still_in(exchange):
+            if exchange is self._arriving:
+                self._fail(signed_out())
+                self._settle_first()
+            else:
+                exchange.fail(signed_out())
 
     def _has_gone(self) -> bool:
         if self._plain and self.transport.socket.getsockopt(SOL_SOCKET, SO_ERROR):
@@ -416,3 +426,8 @@ class Connection(Protocol):
     def _settle_first(self) -> None:
         if self._exchanges:
             self._exchanges[0].settle()
+
+
+def _stop_reading() -> NoReturn:
+    """The connection was closed, or is with its last request: only so llhttp reads no further in what it was given."""
+    raise BadRequest("Nothing is taken behind the last request of a connection.")

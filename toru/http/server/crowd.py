@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 from operator import itemgetter
 
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableDescriptor, IReactorTime, ISSLTransport
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.tcp import Server
 from twisted.logger import Logger
@@ -18,6 +18,7 @@ from toru.errors import TooManyConnections
 from toru.http.problems import problem
 from toru.http.server.connection import LINGER_SECONDS, Connection
 from toru.http.server.rendering import as_lines, start
+from toru.sending import say_no_more
 
 # Ticks that a connection is idle for before it has to make room: on a younger one a request may be on its way.
 _RESTED = 2
@@ -116,9 +117,7 @@ class _Refusing(Protocol):
         crowd.telling += 1
         self._end = crowd.clock.callLater(LINGER_SECONDS, transport.abortConnection)
         transport.write(_answer(int(crowd.clock.seconds())))
-        # It is told at once that nothing more comes; TLS knows no such half, and has still to agree with it on a key.
-        if IHalfCloseableDescriptor.providedBy(transport) and not ISSLTransport.providedBy(transport):
-            transport.loseWriteConnection()
+        say_no_more(transport)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._crowd.telling -= 1

@@ -54,6 +54,7 @@ class Exchange:
         "_chunked",
         "_parts",
         "_refusal",
+        "_unframed",
         "arrived",
         "begun",
         "closes",
@@ -82,7 +83,9 @@ class Exchange:
         self.arrived = self.begun = self.over = False
         # Of an answer in pieces: whether it has more than a head.
         self.has_body = False
-        self.handled = self._chunked = False
+        # And how its end is known: by its chunks, or by nothing but the connection's.
+        self._chunked = self._unframed = False
+        self.handled = False
         self._parts: list[bytes] = []
         self._refusal: Outgoing | None = None
 
@@ -241,7 +244,7 @@ class Exchange:
             if self.head.version == "1.1":
                 self._chunked, framing = True, b"transfer-encoding: chunked\r\n"
             else:
-                self.closes = True
+                self.closes = self._unframed = True
         self.begun = True
         head = start(status, self.connection.site.second)
         self.connection.write(b"%s%s%s%s" % (head, lines, framing, self._last_line()))
@@ -284,7 +287,7 @@ class Exchange:
         if not self.over:
             self.over = True
             self.producer = self.taker = None
-            self.connection.close()
+            (self.connection.abort if self._unframed else self.connection.close)()
 
     def _last_line(self) -> bytes:
         if self.connection.site.stopping:

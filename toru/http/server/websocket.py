@@ -8,10 +8,11 @@ from typing import NamedTuple
 from wsproto.frame_protocol import CloseReason, Frame, FrameDecoder, Opcode, ParseFailed
 
 from toru.http.server.deflate import Agreement, Payloads, squeeze
+from toru.wire.unfinished import Unfinished
 
 # Bytes of an incomplete message that count for nothing, and of all of them beyond that.
 _FREE = 64 * 1024
-ROOM = 256 * 2**20
+MOST_UNFINISHED = 256 * 2**20
 # A goodbye that says no code.
 NO_CODE = 1005
 INTERNAL = 1011
@@ -54,20 +55,13 @@ class Broken(Exception):
         self.reason = reason
 
 
-class Room:
-    """What all incomplete messages together may hold beyond what is free for each."""
-
-    def __init__(self, size: int = ROOM) -> None:
-        self.left = size
-
-
 class Frames:
-    """What a client says, as its bytes come, and what it is told, as bytes."""
+    """What a client says, as its bytes come, and what it is told, as bytes. `unfinished` is the room of all clients."""
 
-    __slots__ = ("_agreement", "_borrowed", "_decoder", "_kind", "_parts", "_room", "_utf8")
+    __slots__ = ("_agreement", "_borrowed", "_decoder", "_kind", "_parts", "_unfinished", "_utf8")
 
-    def __init__(self, room: Room, agreement: Agreement | None) -> None:
-        self._room = room
+    def __init__(self, unfinished: Unfinished, agreement: Agreement | None) -> None:
+        self._unfinished = unfinished
         self._borrowed = 0
         self._agreement = agreement
         self._decoder = FrameDecoder(False, [Payloads(agreed=agreement is not None)])
@@ -92,7 +86,7 @@ class Frames:
 
     def drop(self) -> None:
         """Nothing more is read."""
-        self._room.left += self._borrowed
+        self._unfinished.give_back(self._borrowed)
         self._borrowed = 0
         self._parts = None
 
@@ -133,9 +127,8 @@ class Frames:
         self._parts += payload
         more = len(self._parts) - _FREE - self._borrowed
         if more > 0:
-            if more > self._room.left:
+            if not self._unfinished.take(more):
                 raise Broken(_TRY_LATER, "there are too many long messages on their way")
-            self._room.left -= more
             self._borrowed += more
         return None
 

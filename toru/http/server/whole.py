@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from io import BytesIO
 
-from toru.errors import BodyTooLarge, Unauthenticated
-from toru.http.gate import is_still_in
+from toru.errors import BodyTooLarge
+from toru.http.gate import is_still_in, signed_out
 from toru.http.server.exchange import Exchange
 
 
@@ -47,9 +47,9 @@ class Whole:
 
     def end(self) -> None:
         received, self._received = self._received, None
-        if received is not None and self.exchange.principal is not None and not is_still_in(self.exchange):
+        if received is not None and not is_still_in(self.exchange):
             # A body may take its time.
-            raise Unauthenticated("Who sends this was signed out meanwhile.")
+            raise signed_out()
         self.ready(b"" if received is None else received.getvalue())
 
     def _too_large(self) -> BodyTooLarge:
