@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Row = TypeVar("Row", bound=HasId)
 
-# Seconds between two looks at how long they have been silent.
+# Seconds between two looks at whether those who listen may still do so: after a sign-out no more is told.
 LOOK_SECONDS = 2.0
 # Seconds of silence after which a stream says that it is still there.
 HEARTBEAT_SECONDS = 15.0
@@ -160,6 +160,8 @@ class _Open:
         self._stream = stream
         self._pieces = pieces
         self._clock = clock
+        # It has no whole, so that one which may not go on comes to an end as any other.
+        request.exchange.watched = True
         self._flow = Flow(request, _EVENT_STREAM)
         self._pumping: Deferred[None] = succeed(None)
         self._ended = False
@@ -188,8 +190,10 @@ class _Open:
             self._pumping.cancel()
 
     def look(self) -> None:
-        """After a silence, say that it is still there."""
-        if not self._flow.paused and self._clock.seconds() - self._written_at >= HEARTBEAT_SECONDS:
+        """End it where nobody may listen any more, and else say after a silence that it is still there."""
+        if not is_still_in(self._request.exchange):
+            self.end()
+        elif not self._flow.paused and self._clock.seconds() - self._written_at >= HEARTBEAT_SECONDS:
             self._flow.write_now(_HEARTBEAT)
             self._written_at = self._clock.seconds()
 
@@ -199,7 +203,6 @@ class _Open:
         while True:
             news = await self._stream.next()
             for piece in self._pieces(news):
-                # After a sign-out no more is told.
                 if not is_still_in(self._request.exchange):
                     self._ended = True
                     return

@@ -404,6 +404,8 @@ class Connection(Protocol):
 
     def _look_at(self, exchange: Exchange) -> None:
         """See whether who sent what is in hand is still signed in. What is here as a whole was let in, and is answered."""
+        if exchange.watched:
+            return
         if (exchange.begun or not exchange.arrived) and not is_still_in(exchange):
             if exchange is self._arriving:
                 self._fail(signed_out())

@@ -67,6 +67,7 @@ class Exchange:
         "producer",
         "session",
         "taker",
+        "watched",
     )
 
     def __init__(self, connection: Connection, head: Head, *, closes: bool) -> None:
@@ -79,6 +80,8 @@ class Exchange:
         self.taker: Taker | None = None
         # Who writes an answer in pieces and wants to know when to wait.
         self.producer: IPushProducer | None = None
+        # Whoever writes the answer sees to it that its client is still let in.
+        self.watched = False
         # The request is here as a whole; the answer has begun; it is over.
         self.arrived = self.begun = self.over = False
         # Of an answer in pieces: whether it has more than a head.
