@@ -12,7 +12,7 @@ from msgspec import json
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import LogEvent, LogLevel
 
-from toru.errors import PluginDisabled, PluginUnavailable, RestartFailed
+from toru.errors import LinkLost, PluginDisabled, PluginUnavailable, RestartFailed
 from toru.http.bundle import MAX_BYTES
 from toru.model import PluginStatus
 
@@ -258,6 +258,14 @@ async def test_no_bundle_of_a_plugin_that_is_not_up(door: Door) -> None:
     door.plugins.reaction = lambda _: fail(PluginUnavailable("It is starting.", retry_after=1))
     reply = await door.ask("GET", "/api/plugins/hello/bundle.js")
     assert (reply.status, reply.header("retry-after")) == (503, "1")
+
+
+@in_reactor
+async def test_a_bundle_that_the_plugin_fails_to_give(door: Door, logged: Sequence[LogEvent]) -> None:
+    door.plugins.reaction = lambda _: fail(LinkLost("It crashed."))
+    assert (await door.ask("GET", "/api/plugins/hello/bundle.js")).status == 502
+    # Nobody's request: toru asked for itself.
+    assert [event["request_id"] for event in logged if "failed request" in event["log_format"]] == ["-"]
 
 
 @pytest.mark.parametrize("kind", ["outside", "pipe", "folder", "loop"])

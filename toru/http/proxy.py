@@ -114,7 +114,7 @@ class _Asking(Whole):
 
 def ask(target: ProxyTarget, request: HttpRequest, shape: Callable[[Answer], Outgoing]) -> Deferred[Outgoing]:
     """Ask a plugin for ourselves, and give its answer a shape. It fails as a client would be told."""
-    request_id = request.id
+    request_id = request.id or "-"
 
     def failed(failure: Failure) -> Failure:
         error = failure.value
