@@ -12,7 +12,7 @@ from toru.http.problems import problem
 from toru.http.routes import Routed
 from toru.http.server.connection import TAKER
 from toru.http.server.exchange import Exchange
-from toru.wire.messages import Pairs, StreamRequest
+from toru.wire.messages import REQUEST_ID, Pairs, StreamRequest
 
 
 class Relay:
@@ -27,7 +27,7 @@ class Relay:
         """Raises PluginUnavailable or PluginBusy."""
         head = exchange.head
         headers = headers_for(exchange, route)
-        back = _Back(exchange, target, route, headers["x-request-id"])
+        back = _Back(exchange, target, route, headers[REQUEST_ID])
         self._stream = back.stream = target.open(StreamRequest(head.method, route.path, headers), back)
         back.opened()
 

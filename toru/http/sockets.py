@@ -26,7 +26,7 @@ from toru.http.server.websocket import (
     ping,
     pong,
 )
-from toru.wire.messages import Pairs, WebSocketRequest
+from toru.wire.messages import REQUEST_ID, Pairs, WebSocketRequest
 from toru.wire.unfinished import Unfinished
 
 # Seconds of silence until the client is asked whether it is there, and until it is taken for gone; that it may take
@@ -72,7 +72,7 @@ class Opening:
             self._route,
             self._handshake,
             self._unfinished,
-            headers["x-request-id"],
+            headers[REQUEST_ID],
         )
         request = WebSocketRequest(self._route.path, headers, self._handshake.subprotocols)
         between.plugin = self._target.open_websocket(request, between)

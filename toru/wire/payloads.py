@@ -108,12 +108,9 @@ class Log(Struct):
     fields: dict[str, Any] | None = None
 
 
-class StreamedRequest(Struct):
+class StreamedRequest(RequestHead):
     """A request whose body follows in parts. Only for a plugin with the capability `stream`."""
 
-    method: str
-    path: _Path
-    headers: _Names
     stream: Literal[True]
 
 
