@@ -73,6 +73,7 @@ def test_defaults(tmp_path: Path) -> None:
         stream_idle_timeout=300.0,
         max_streams=1000,
         max_connections=10_000,
+        workers=1,
         max_body_bytes=8 * 1024 * 1024,
         max_message_bytes=16 * 1024 * 1024,
         trusted_proxies=(),
@@ -108,6 +109,17 @@ def test_flag_then_environment_then_file(tmp_path: Path) -> None:
     assert config.request_timeout == 1.0
 
 
+@pytest.mark.parametrize(("given", "workers"), [("1", 1), ("2", 2), ("64", 64)])
+def test_workers_as_a_flag(tmp_path: Path, given: str, workers: int) -> None:
+    assert load({"workers": given}, {"TORU_WORKERS": "9"}, tmp_path).workers == workers
+
+
+@pytest.mark.parametrize("given", ["0", "65", "-1", "two", "1.5"])
+def test_workers_that_cannot_be(tmp_path: Path, given: str) -> None:
+    with pytest.raises(StartError, match=r"^toru: --workers must be a whole number from 1 to 64, not "):
+        load({"workers": given}, {}, tmp_path)
+
+
 def test_every_variable(tmp_path: Path) -> None:
     config = load(
         {},
@@ -120,6 +132,7 @@ def test_every_variable(tmp_path: Path) -> None:
             "TORU_STREAM_IDLE_TIMEOUT": "60",
             "TORU_MAX_STREAMS": "12",
             "TORU_MAX_CONNECTIONS": "34",
+            "TORU_WORKERS": "3",
             "TORU_MAX_BODY_BYTES": "3000",
             "TORU_MAX_MESSAGE_BYTES": "70000",
             "TORU_TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 ::1",
@@ -132,6 +145,7 @@ def test_every_variable(tmp_path: Path) -> None:
     assert config.access_log == tmp_path / "l" / "access.log"
     assert (config.request_timeout, config.max_body_bytes, config.max_message_bytes) == (2.5, 3000, 70000)
     assert (config.stream_idle_timeout, config.max_streams, config.max_connections) == (60.0, 12, 34)
+    assert config.workers == 3
     assert config.trusted_proxies == (ip_network("127.0.0.1"), ip_network("10.0.0.0/8"), ip_network("::1"))
 
 

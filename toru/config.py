@@ -40,6 +40,7 @@ Seconds = Annotated[float, Meta(gt=0, le=1_000_000)]
 # Protocol 1 gives a length 32 bits, and many a plugin's language reads them as signed.
 MessageBytes = Annotated[int, Meta(gt=0, lt=2**31)]
 Count = Annotated[int, Meta(gt=0, lt=2**62)]
+Workers = Annotated[int, Meta(ge=1, le=64)]
 # No control characters: they would tear the lines of logs and errors, and no path has a NUL.
 Text = Annotated[str, Meta(pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
 Network = IPv4Network | IPv6Network
@@ -112,6 +113,7 @@ class Config(Struct, frozen=True, kw_only=True):
     max_connections: int
     max_body_bytes: int
     max_message_bytes: int
+    workers: int
     trusted_proxies: tuple[Network, ...]
     supervision: Supervision
     plugin: Mapping[str, PluginSettings]
@@ -129,7 +131,7 @@ class Config(Struct, frozen=True, kw_only=True):
 _FOLDERS = ("plugins", "data", "logs")
 _PATHS = (*_FOLDERS, "access_log")
 _SQLITE = "sqlite:///"
-_FLAGS = ("listen", *_FOLDERS, "database")
+_FLAGS = ("listen", *_FOLDERS, "database", "workers")
 _VARIABLES = (
     *_FLAGS,
     "request_timeout",
@@ -149,6 +151,7 @@ _DEFAULTS: Mapping[str, Any] = {
     "max_connections": 10_000,
     "max_body_bytes": 8 * MIB,
     "max_message_bytes": 16 * MIB,
+    "workers": 1,
     "trusted_proxies": (),
 }
 
@@ -163,6 +166,7 @@ _TOP: Mapping[str, Any] = {
     "max_connections": Count,
     "max_body_bytes": MessageBytes,
     "max_message_bytes": MessageBytes,
+    "workers": Workers,
     "trusted_proxies": tuple[str, ...],
     "supervision": dict[str, Any],
     "plugin": dict[str, dict[str, Any]],
@@ -186,6 +190,7 @@ _ALLOWED: Mapping[str, str] = {
     "kv": "a table",
     "max_body_bytes": _A_SIZE,
     "max_message_bytes": _A_SIZE,
+    "workers": "a whole number from 1 to 64",
     "trusted_proxies": "a list of IP addresses or networks such as 10.0.0.0/8",
     "supervision": "a table",
     "plugin": "a table for each plugin, [plugin.<id>]",
@@ -218,7 +223,7 @@ _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Config:
     """The settings that hold, of all sources; those that others override are checked as well.
 
-    `flags` has `listen` (a list), `plugins`, `data`, `logs`, `database` and `config` (strings), each None, empty or
+    `flags` has `listen` (a list), `plugins`, `data`, `logs`, `database`, `workers` and `config` (strings), each None, empty or
     absent where it was not given; its other keys are left alone. An empty variable in `environ` counts
     as absent. `cwd` is absolute. Raises StartError: one line that names the setting, its source and what
     is allowed there.
@@ -241,7 +246,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str], cwd: Path) -> Con
         variables[key] = variables[key].split()
     in_environ = _checked(variables, _TOP, _variable, strict=False)
 
-    in_flags = _checked({key: flags[key] for key in _FLAGS if flags.get(key)}, _TOP, _flag)
+    in_flags = _checked({key: flags[key] for key in _FLAGS if flags.get(key)}, _TOP, _flag, strict=False)
 
     values = {**_DEFAULTS, "plugins": cwd / "plugins", "data": cwd / "data"}
     names = {key: f"`{key}` (the default)" for key in _DEFAULTS}

@@ -27,6 +27,12 @@ class Histogram:
         if seconds > 0:
             self.seconds += seconds
 
+    def add(self, durations: Durations) -> None:
+        """Count those that somebody else observed."""
+        for number, observed in enumerate(durations.buckets):
+            self._buckets[number] += observed
+        self.seconds += durations.seconds
+
     @property
     def count(self) -> int:
         """How many there were."""

@@ -36,6 +36,12 @@ def unsent(transport: Any) -> int:
     return waiting
 
 
+def unsent_bytes(transport: Connection) -> bytes:
+    """What waits in memory for the kernel to take it."""
+    buffer: bytes = transport.dataBuffer[transport.offset :]
+    return b"".join([buffer, *transport._tempDataBuffer])
+
+
 def say_no_more(transport: Connection) -> None:
     """Tell the other side, behind all that is written, that nothing follows. What it says is still read."""
     if ISSLTransport.providedBy(transport):

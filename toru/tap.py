@@ -41,7 +41,7 @@ from toru.http.dashboard import Dashboard, read_built
 from toru.http.metrics import Metrics, Sources
 from toru.http.records import Records
 from toru.http.server.crowd import affordable
-from toru.http.site import Site, all_drained, make_site
+from toru.http.site import Site, Stoppable, all_drained, make_site
 from toru.http.streams import Streams
 from toru.memory import Memory
 from toru.model import Event
@@ -55,12 +55,14 @@ from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
 from toru.supervise.logtail import LogTail
 from toru.supervise.registry import Decision
+from toru.supervise.sharing import Alone
 from toru.supervise.spawn import Spawner, raise_open_files
 from toru.supervise.streampool import Room
 from toru.supervise.supervisor import Parts, Supervisor
 from toru.supervise.usage import UsageHistory, UsageSampler
 from toru.supervise.watch import FolderWatch
 from toru.wire.messages import rfc3339
+from toru.workers.crew import Crew
 
 # How long requests may take to end once the core stops.
 DRAIN_SECONDS = 10.0
@@ -87,6 +89,7 @@ class Options(UsageOptions):
             "Folder of log files (default: /var/log/toru where writable, else <data>/logs).",
         ],
         ["database", None, None, "Database (default: sqlite:///<data>/toru.db)."],
+        ["workers", None, None, "Processes that serve clients, this one included (default: 1)."],
         ["config", None, None, "File with settings (default: ./toru.toml where there is one)."],
     ]
 
@@ -123,6 +126,7 @@ class Toru(Service):
         self._storage_site: Site | None = None
         self._access_log: AccessLog | None = None
         self._cannot_listen: StartError | None = None
+        self._crew: Crew | None = None
 
     # -- the start
 
@@ -155,6 +159,8 @@ class Toru(Service):
         self._watch = FolderWatch(reactor, reactor, config.plugins, lambda: self._supervisor.look())
         self._database = Database(config.database, reactor)
         self._entrance = entrance = Entrance(reactor, self._database, self._environ)
+        if config.workers > 1:
+            self._crew = self._make_crew()
         self._memory = memory = Memory(reactor, config, self._database)
         self._supervisor = self._make_supervisor()
         self._streams = Streams(reactor, self._supervisor, memory.logs, memory.events, memory.feed)
@@ -169,6 +175,7 @@ class Toru(Service):
             webhooks=memory.webhooks,
             deliveries=memory.deliveries,
             connections=lambda: len(self._site.connections),
+            lent=lambda: {} if self._crew is None else self._crew.connections,
         )
         self._site = make_site(
             reactor,
@@ -186,6 +193,7 @@ class Toru(Service):
             dashboard=Dashboard(read_built()),
             metrics=Metrics(sources, reactor, deferToThread),
             access_log=self._access_log,
+            lender=self._crew,
         )
         for endpoint, description in endpoints:
             listening = endpoint.listen(self._site)
@@ -199,7 +207,23 @@ class Toru(Service):
         memory.start()
         self._streams.start()
         self._watch.start()
+        if self._crew is not None:
+            self._crew.start()
         self._supervisor.start()
+
+    def _make_crew(self) -> Crew:
+        config = self._config
+        return Crew(
+            self._reactor,
+            self._spawner,
+            self._entrance.doors,
+            lambda: self._site,
+            self._access_log,
+            processes=config.workers,
+            max_body_bytes=config.max_body_bytes,
+            max_message_bytes=config.max_message_bytes,
+            trusted_proxies=[str(network) for network in config.trusted_proxies],
+        )
 
     def _make_supervisor(self) -> Supervisor:
         config, reactor, spawner = self._config, self._reactor, self._spawner
@@ -240,6 +264,7 @@ class Toru(Service):
             api_url=lambda: self._api_url,
             socket_numbers=count(1),
             tokens=self._entrance.plugin_tokens,
+            sharing=self._crew or Alone(),
             tail=lambda id, pid: LogTail(
                 reactor, deferToThread, config.run / f"{id}.log", id, self._memory.logs, pid
             ),
@@ -253,6 +278,7 @@ class Toru(Service):
                 usage=usage,
                 tell=self._tell,
                 changed=lambda id: self._streams.tell_plugin(id),
+                routed=lambda routes: None if self._crew is None else self._crew.routed(routes),
             ),
             lambda id: config.plugin.get(id, PluginSettings()),
             make_discovery,
@@ -361,15 +387,19 @@ class Toru(Service):
     async def _stop(self) -> None:
         self._streams.stop()
         sites = [self._site] if self._storage_site is None else [self._site, self._storage_site]
-        for site in sites:
-            site.begin_stop()
+        # What workers give back in their last moments is for the sites to end.
+        serving: list[Stoppable] = [*([] if self._crew is None else [self._crew]), *sites]
+        for each in serving:
+            each.begin_stop()
         try:
-            await all_drained(sites, DRAIN_SECONDS, self._reactor)
+            await all_drained(serving, DRAIN_SECONDS, self._reactor)
         except StillUnderWay:
             self._log.warn("requests were still under way after {seconds:g} s", seconds=DRAIN_SECONDS)
         self._watch.stop()
         self._memory.logs.end_soon()
         await self._supervisor.stop()
+        if self._crew is not None:
+            await self._crew.stop()
         # Only now: until it ends a plugin may store what it must not forget, and all others are told that we stop.
         for port in self._ports:
             await maybeDeferred(port.stopListening)

@@ -19,7 +19,7 @@ from benchmarks.peers import goals, idle, proxies, rates, slow, streams
 from benchmarks.peers.installing import Missing, debian, version
 from benchmarks.peers.running import Peer, Plugins, plugins
 from benchmarks.peers.table import Row, table
-from benchmarks.peers.toru import toru, toru_for_many
+from benchmarks.peers.toru import toru, toru_for_many, toru_on_two
 
 Start = Callable[[Plugins, Path], AbstractContextManager[Peer]]
 
@@ -30,6 +30,7 @@ PEERS: dict[str, Start] = {
     "chp": proxies.chp,
     "jupyter": proxies.jupyter,
     "toru": toru,
+    "toru2": toru_on_two,
     "direct": proxies.direct,
 }
 PARTS = ("idle", "rates", "slow", "streams", "websockets")

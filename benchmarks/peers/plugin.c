@@ -188,6 +188,9 @@ static void take_line(struct connection *c, const char *line, size_t length)
             PUT(&c->out, "\"action\":\"accept\"}}\n");
         else
             PUT(&c->out, "\"action\":\"close\",\"code\":1000,\"reason\":\"\"}}\n");
+    } else if (is(type, "lifecycle\"") && is(action, "ping\"")) {
+        put_start(c, "lifecycle");
+        PUT(&c->out, "\"action\":\"pong\"}}\n");
     } else if (is(type, "lifecycle\"") && is(action, "shutdown\"")) {
         exit(0);
     }
@@ -337,7 +340,7 @@ static void say_what_it_is(const char *file)
 {
     const char *name = strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     int length = (int)strcspn(name, ".");
-    const char *can = strncmp(name, "streams", 7) == 0 ? "\"stream\",\"websocket\"" : "";
+    const char *can = strncmp(name, "streams", 7) == 0 ? "\"stream\",\"websocket\"" : "\"ping\"";
     printf("{\"id\":\"%.*s\",\"name\":\"%.*s\",\"version\":\"1\",\"route\":\"/%.*s\",\"protocol\":\"2\","
            "\"capabilities\":[%s]}\n", length, name, length, name, length, name, can);
 }

@@ -21,32 +21,39 @@ PREFIX = "/api/plugins/route"
 @contextmanager
 def toru(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
     """With the same three plugins, which it starts itself and which speak protocol 2."""
-    with _toru(plugins, scratch / "toru") as peer:
+    with _toru("toru", plugins, scratch / "toru") as peer:
+        yield peer
+
+
+@contextmanager
+def toru_on_two(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
+    """The same on two cores: with `--workers 2`."""
+    with _toru("toru2", plugins, scratch / "toru2", "workers = 2\n") as peer:
         yield peer
 
 
 @contextmanager
 def toru_for_many(plugins: Plugins, scratch: Path) -> Iterator[Peer]:
     """The same, made ready for more streams at once than its default allows."""
-    with _toru(plugins, scratch / "many", "max_streams = 6_000\n") as peer:
+    with _toru("toru", plugins, scratch / "many", "max_streams = 6_000\n") as peer:
         yield peer
 
 
 @contextmanager
-def _toru(plugins: Plugins, folder: Path, settings: str = "") -> Iterator[Peer]:
+def _toru(name: str, plugins: Plugins, folder: Path, settings: str = "") -> Iterator[Peer]:
     folder.mkdir()
     core = Core(folder)
     core.settings(settings)
     core.plugins.mkdir()
-    for name in plugins.sockets:
-        shutil.copy(plugins.program, core.plugins / f"{name}.binary")
+    for plugin in plugins.sockets:
+        shutil.copy(plugins.program, core.plugins / f"{plugin}.binary")
     try:
         core.start()
-        for name in plugins.sockets:
-            core.wait_state(name, "running")
+        for plugin in plugins.sockets:
+            core.wait_state(plugin, "running")
         assert core.process is not None
         itself = psutil.Process(core.process.pid)
-        pids = {name: core.status(name)["pid"] for name in plugins.sockets}
+        pids = {plugin: core.status(plugin)["pid"] for plugin in plugins.sockets}
 
         def processes() -> list[psutil.Process]:
             return [
@@ -54,7 +61,12 @@ def _toru(plugins: Plugins, folder: Path, settings: str = "") -> Iterator[Peer]:
                 *(each for each in itself.children(recursive=True) if each.pid not in pids.values()),
             ]
 
-        yield Peer("toru", core.port, processes, pids, __version__, PREFIX, {"Cookie": core.sign_in()})
+        signed_in = {"Cookie": core.sign_in()}
+        if "workers" in settings:
+            core.lent("fast", signed_in)
+            for client in core.clients:
+                client.close()
+        yield Peer(name, core.port, processes, pids, __version__, PREFIX, signed_in)
     except AssertionError as error:
         raise Missing(f"toru did not start: {error}") from error
     finally:

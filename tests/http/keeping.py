@@ -163,6 +163,7 @@ async def make_kept(folder: Path) -> AsyncIterator[Kept]:
         webhooks,
         deliveries,
         lambda: len(site.connections),
+        dict,
     )
     site = make_site(
         real,

@@ -58,6 +58,7 @@ def seen(*plugins: PluginNumbers, **changes: Any) -> Snapshot:
         transactions=durations(),
         streams=0,
         connections=0,
+        lent={},
         deliveries={"delivered": 0},
         deliveries_waiting=0,
     )
@@ -142,6 +143,7 @@ class TestWhatIsTold:
                 transactions=durations(0.25),
                 streams=11,
                 connections=16,
+                lent={1: 17, 3: 18},
                 deliveries={"delivered": 12, "failed": 13, "given_up": 14},
                 deliveries_waiting=15,
             )
@@ -160,13 +162,14 @@ class TestWhatIsTold:
         assert found.value("toru_database_waiting_calls") == 10
         assert found.value("toru_database_transaction_duration_seconds_sum") == 0.25
         assert found.value("toru_streams_open") == 11
-        assert found.value("toru_connections_open") == 16
+        assert found.value("toru_connections_open") == 16 + 17 + 18
+        assert found.values("toru_worker_connections_open", "worker") == {"1": 17, "3": 18}
         deliveries = found.values("toru_webhook_deliveries_total", "result")
         assert deliveries == {"delivered": 12, "failed": 13, "given_up": 14}
         assert found.value("toru_webhook_deliveries_waiting") == 15
 
     def test_all_have_help_and_a_name_as_prometheus_wants_it(self) -> None:
-        for family in families(seen(numbers("hello", usage=Usage(1.0, 1)))):
+        for family in families(seen(numbers("hello", usage=Usage(1.0, 1)), lent={1: 1})):
             assert family.documentation.endswith("."), family
             assert re.fullmatch(r"toru_[a-z_]+", family.name), family
             assert family.samples, family

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
+
 T = TypeVar("T")
 
 ADMIN, ADMIN_PASSWORD = "root", "Correct-h0rse"
@@ -149,6 +151,7 @@ class Core:
     port: int = 0
     password: str = ADMIN_PASSWORD
     tokens: dict[str, str] = field(default_factory=dict)
+    clients: list[http.client.HTTPConnection] = field(default_factory=list)
 
     @property
     def plugins(self) -> Path:
@@ -269,6 +272,54 @@ class Core:
             self.tokens[role] = made.json()["token"]
         return f"Bearer {self.tokens[role]}"
 
+    @property
+    def pid(self) -> int:
+        """Of the core itself."""
+        assert self.process is not None
+        return self.process.pid
+
+    # -- workers
+
+    def workers(self) -> list[psutil.Process]:
+        """Its workers, as far as they run."""
+        return [
+            each
+            for each in psutil.Process(self.pid).children()
+            if "toru.workers.main" in "".join(each.cmdline())
+        ]
+
+    def server_of(self, client: http.client.HTTPConnection) -> int:
+        """The pid of the process that has the other end of that connection, the core's own or a worker's."""
+        assert client.sock is not None
+        port = client.sock.getsockname()[1]
+
+        def pid() -> int | None:
+            # On its way from one to the other nobody has it.
+            for each in (psutil.Process(self.pid), *self.workers()):
+                if any(found.raddr and found.raddr.port == port for found in each.net_connections("tcp")):
+                    return each.pid
+            return None
+
+        return wait_for(pid)
+
+    def lent(self, id: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPConnection:
+        """A connection that a worker has, on which that plugin was asked once; the plugin answers there with 200.
+
+        Those that stayed with the core stay open beside it, so that it is a worker's turn.
+        """
+        signed = headers or {"Authorization": self.authorization()}
+
+        def lent() -> http.client.HTTPConnection | None:
+            client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+            self.clients.append(client)
+            client.request("GET", f"/api/plugins/route/{id}/", headers=signed)
+            reply = client.getresponse()
+            assert reply.status == 200, reply.read()
+            reply.read()
+            return None if self.server_of(client) == self.pid else client
+
+        return wait_for(lent, every=0.1)
+
     def get(self, path: str) -> Reply:
         """GET."""
         return self.request("GET", path)
@@ -375,6 +426,8 @@ def fresh_core(folder: Path) -> Iterator[Core]:
     try:
         yield core
     finally:
+        for client in core.clients:
+            client.close()
         if core.process is not None and core.process.poll() is None:
             core.process.kill()
             core.process.wait()

@@ -27,6 +27,7 @@ from toru.supervise.host import Host
 from toru.supervise.life import Office
 from toru.supervise.plugin import Plugin
 from toru.supervise.registry import Found, Stamp
+from toru.supervise.sharing import Alone
 from toru.supervise.streampool import Room
 from toru.wire.messages import HttpRequest, Init, Message, RequestHead
 
@@ -368,6 +369,7 @@ class Stage:
             api_url=lambda: "http://127.0.0.1:1",
             socket_numbers=count(1),
             tokens=PluginTokens(),
+            sharing=Alone(),
             tail=lambda id, pid: self.tail,
         )
         office = Office(

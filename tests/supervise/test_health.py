@@ -21,7 +21,15 @@ class Bench(LinkBench):
         self.socket = folder / "demo.sock"
         self.socket.touch()
         self.found: list[str] = []
-        self.health = Health(self.clock, self.link, self.streams, str(self.socket), self.found.append)
+        self.elsewhere = 0
+        self.health = Health(
+            self.clock,
+            self.link,
+            self.streams,
+            str(self.socket),
+            busy_elsewhere=lambda: self.elsewhere > 0,
+            unhealthy=self.found.append,
+        )
         self.health.pings = pings
         self.health.start(INTERVAL)
 
@@ -182,6 +190,13 @@ class TestStopping:
         assert bench.timers == 0
 
     def test_before_it_began(self, bench: Bench) -> None:
-        health = Health(bench.clock, bench.link, bench.streams, str(bench.socket), bench.found.append)
+        health = Health(
+            bench.clock,
+            bench.link,
+            bench.streams,
+            str(bench.socket),
+            busy_elsewhere=lambda: False,
+            unhealthy=bench.found.append,
+        )
         health.stop()
         assert bench.timers == 1

@@ -8,7 +8,8 @@ import pytest
 
 from toru.errors import PluginBusy, PluginUnavailable
 from toru.supervise.channels import PAUSE_SECONDS
-from toru.supervise.streampool import MAX_IDLE, MAX_WAITING
+from toru.supervise.streampool import MAX_IDLE
+from toru.wire.exchanges import MAX_WAITING
 from toru.wire.messages import MOST_OF_A_REFUSAL, Log
 from toru.wire.streamreader import MOST_UNFINISHED
 from toru.wire.streams import MAX_PART

@@ -1,4 +1,4 @@
-"""Who somebody is, from memory; signing in and out; and every change of that, known at once.
+"""Signing in and out, and every change of who somebody is, known at once.
 
 Reads that change nobody's rights (lists of users, of tokens, of tried sign-ins) are the store's own.
 """
@@ -15,9 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.access._interfaces import Accounts
+from toru.access.known import Known
 from toru.access.names import check_display_name, check_token_name, check_username
 from toru.access.passwords import MOST_WAITING, Passwords, check_password
-from toru.access.secret import TOKEN_PREFIX, Keyring, PluginTokens, Secret, digest, new_secret, own_token
+from toru.access.secret import TOKEN_PREFIX, PluginTokens, Secret, digest, new_secret
 from toru.access.throttle import Throttle
 from toru.errors import (
     Forbidden,
@@ -52,7 +53,7 @@ class NewToken(NamedTuple):
     kept: ApiToken
 
 
-class Doors:
+class Doors(Known):
     """All who can be known, and the way in.
 
     Cancelling a Deferred ends the wait and gives up a place in a queue; what was begun goes on, so that
@@ -64,12 +65,10 @@ class Doors:
     def __init__(
         self, clock: IReactorTime, accounts: Accounts, passwords: Passwords, plugin_tokens: PluginTokens
     ) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._accounts = accounts
         self._passwords = passwords
         self._plugin_tokens = plugin_tokens
-        self._sessions = Keyring()
-        self._tokens = Keyring()
         self._throttle = Throttle()
         # One sign-in after another: the next one is to see how this one ended, or a burst would try as
         # many passwords as it has requests before the first failure counts.
@@ -92,27 +91,13 @@ class Doors:
         if self._refreshing is not None and self._refreshing.active():
             self._refreshing.cancel()
 
-    def identify(self, cookie: bytes | None, authorization: bytes | None) -> Principal | None:
-        """Who sends a request: from the value of the cookie `toru_session`, and the `Authorization` header.
-
-        A token of ours speaks alone, even one that is worth nothing. Any other `Authorization` may be
-        meant for a plugin, so that the cookie decides.
-        """
-        token = own_token(authorization)
-        key = self.find(None if cookie is None else digest(cookie), None if token is None else digest(token))
-        return None if key is None else key.principal
-
     def find(self, session: bytes | None, token: bytes | None) -> Key | None:
-        """As `identify`, for who keeps the digests of a session and of a token of ours, and the key."""
-        if token is not None:
-            return self._plugin_tokens.find(token) or self._tokens.find(token, 0.0)
-        return None if session is None else self._sessions.find(session, self._clock.seconds())
+        """Plugins are known, too, by the tokens of their processes."""
+        plugin = None if token is None else self._plugin_tokens.find(token)
+        return plugin or super().find(session, token)
 
     def open_to(self, key: Key) -> bool:
-        """Whether a key that was found is as good as it was then."""
-        if self._sessions.has(key):
-            return key.expires_at > self._clock.seconds()
-        return self._tokens.has(key) or self._plugin_tokens.has(key)
+        return super().open_to(key) or self._plugin_tokens.has(key)
 
     # -- sessions
 
@@ -142,7 +127,7 @@ class Doors:
         """The session of this cookie is over; where there is none, nothing happens."""
         key = digest(cookie)
         closing = self._accounts.close_session(key)
-        return _shielded(closing.addCallback(lambda _: self._sessions.remove(key)))
+        return _shielded(closing.addCallback(lambda _: self.sessions.remove(key)))
 
     def change_password(
         self, principal: Principal, cookie: bytes | None, current: str, new: str, address: str
@@ -170,7 +155,7 @@ class Doors:
 
         def changed(done: bool) -> bool:
             if done:
-                self._sessions.remove_where(
+                self.sessions.remove_where(
                     lambda key: key.principal.id == principal.id and key.digest != kept
                 )
             return done
@@ -235,7 +220,7 @@ class Doors:
         of_token = digest(token.encode())
 
         def added(kept: ApiToken) -> ApiToken:
-            self._tokens.add(Key(of_token, principal_of_token(kept)))
+            self.tokens.add(Key(of_token, principal_of_token(kept)))
             return kept
 
         kept = await _shielded(self._accounts.add_token(name, role, of_token).addCallback(added))
@@ -243,7 +228,7 @@ class Doors:
 
     def remove_token(self, id: str) -> Deferred[None]:
         """It is worth nothing from now on. Fails with TokenNotFound."""
-        return _shielded(self._accounts.remove_token(id).addCallback(self._tokens.remove))
+        return _shielded(self._accounts.remove_token(id).addCallback(self.tokens.remove))
 
     # -- checking a password
 
@@ -289,25 +274,25 @@ class Doors:
 
     def _opened(self, gone: list[bytes] | None, key: Key) -> list[bytes] | None:
         if gone is not None:
-            self._sessions.add(key)
+            self.sessions.add(key)
             for digest in gone:
-                self._sessions.remove(digest)
+                self.sessions.remove(digest)
         return gone
 
     def _changed(self, user: User) -> User:
         if user.active:
-            self._sessions.rename(user.id, user.display_name)
+            self.sessions.rename(user.id, user.display_name)
         else:
             self._end_sessions(user.id)
         return user
 
     def _end_sessions(self, id: str) -> None:
-        self._sessions.remove_where(lambda key: key.principal.id == id)
+        self.sessions.remove_where(lambda key: key.principal.id == id)
 
     def _take(self, keys: Keys) -> None:
         # Every write of ours that fired before this is in there, and those that fire later change it again.
-        self._sessions.replace(keys.sessions)
-        self._tokens.replace(keys.tokens)
+        self.sessions.replace(keys.sessions)
+        self.tokens.replace(keys.tokens)
         self._stale = False
 
     def _refresh_later(self) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import structs
 
@@ -20,6 +20,9 @@ _PREFIX = TOKEN_PREFIX.encode()
 # 32 bytes are 43 characters.
 _WHOLE = re.compile(rb"toru_[\w-]{43}")
 _BEARER = re.compile(rb"bearer +(\S+)\s*", re.IGNORECASE)
+
+# Who keeps a copy of a keyring: the keys that were added, or are others now, and the digests of those that were removed.
+Follower = Callable[[Sequence[Key], Sequence[bytes]], None]
 
 
 class Secret:
@@ -66,6 +69,15 @@ class Keyring:
 
     def __init__(self) -> None:
         self._keys: dict[bytes, Key] = {}
+        self._follower: Follower | None = None
+
+    def follow(self, follower: Follower) -> None:
+        """Tell it of each change from now on."""
+        self._follower = follower
+
+    def all(self) -> list[Key]:
+        """Those whose time is over, too."""
+        return list(self._keys.values())
 
     def find(self, found: bytes, now: float) -> Key | None:
         """The key whose secret has this digest; None where there is none, or its time is over."""
@@ -79,25 +91,41 @@ class Keyring:
         return self._keys.get(_slot(key.digest)) is key
 
     def add(self, key: Key) -> None:
-        self._keys[_slot(key.digest)] = key
+        self.change([key], [])
 
     def remove(self, digest: bytes) -> None:
         """Nothing happens where there is no such key."""
-        self._keys.pop(_slot(digest), None)
+        if _slot(digest) in self._keys:
+            self.change([], [digest])
 
     def remove_where(self, unwanted: Callable[[Key], bool]) -> None:
-        self._keys = {slot: key for slot, key in self._keys.items() if not unwanted(key)}
+        self.change([], [key.digest for key in self._keys.values() if unwanted(key)])
 
     def rename(self, id: str, display_name: str) -> None:
         """Give the keys of one principal its new name."""
-        for slot, key in self._keys.items():
-            if key.principal.id == id:
-                named = structs.replace(key.principal, display_name=display_name)
-                self._keys[slot] = key._replace(principal=named)
+        named = [
+            key._replace(principal=structs.replace(key.principal, display_name=display_name))
+            for key in self._keys.values()
+            if key.principal.id == id
+        ]
+        self.change(named, [])
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """Forget all keys, and know these."""
-        self._keys = {_slot(key.digest): key for key in keys}
+        """Forget all other keys, and know these. One that is known already stays the same object."""
+        wanted = {_slot(key.digest): key for key in keys}
+        gone = [key.digest for slot, key in self._keys.items() if slot not in wanted]
+        self.change([key for slot, key in wanted.items() if self._keys.get(slot) != key], gone)
+
+    def change(self, added: Sequence[Key], removed: Sequence[bytes]) -> None:
+        """Know the keys in `added`, and forget those with the digests in `removed`."""
+        if not (added or removed):
+            return
+        for digest in removed:
+            self._keys.pop(_slot(digest), None)
+        for key in added:
+            self._keys[_slot(key.digest)] = key
+        if self._follower is not None:
+            self._follower(added, removed)
 
 
 class PluginTokens:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from toru.errors import ToruError
 from toru.model import Figures, PluginNumbers, PluginStatus, Problem, Rescan
 from toru.wire.messages import Answer, HttpRequest, Pairs, StreamRequest, WebSocketRequest
+
+if TYPE_CHECKING:
+    from toru.http.server.connection import Connection
 
 T = TypeVar("T")
 
@@ -105,22 +108,29 @@ class PluginWebSocket(_Plugin, Protocol):
         """The client says no more. `closed` comes once the plugin has answered, unless it came before."""
 
 
-class ProxyTarget(Protocol):
-    """One enabled plugin, as the route table gives it."""
+class Askable(Protocol):
+    """A plugin, as far as whole requests need it."""
 
     @property
     def id(self) -> str: ...
 
-    def request(self, request: HttpRequest, /) -> Deferred[Answer]:
-        """Ask the plugin. Cancelling the Deferred ends the wait and tells the plugin.
-
-        Fails with PluginUnavailable, PluginBusy, PluginTimeout or a PluginFailure.
-        """
-
     def ask(self, request: HttpRequest, waiter: Waiter, /) -> Callable[[], None]:
-        """As `request`, without a Deferred: what is returned is how to go away.
+        """Ask the plugin. What is returned is how to go away.
 
         Raises PluginUnavailable or PluginBusy. The waiter is told once: of an answer later, of a failure at any time.
+        """
+
+    def served(self, status: int, /) -> None:
+        """Count what a client of its route got, 200 to 599, from the plugin or from us."""
+
+
+class ProxyTarget(Askable, Protocol):
+    """One enabled plugin, as the route table gives it."""
+
+    def request(self, request: HttpRequest, /) -> Deferred[Answer]:
+        """As `ask`, for who awaits. Cancelling the Deferred ends the wait and tells the plugin.
+
+        Fails with PluginUnavailable, PluginBusy, PluginTimeout or a PluginFailure.
         """
 
     @property
@@ -140,9 +150,6 @@ class ProxyTarget(Protocol):
 
     def open_websocket(self, request: WebSocketRequest, client: WebSocketClient, /) -> PluginWebSocket:
         """Open a WebSocket, likewise."""
-
-    def served(self, status: int, /) -> None:
-        """Count what a client of its route got, 200 to 599, from the plugin or from us."""
 
 
 class Plugins(Protocol):
@@ -177,6 +184,23 @@ class Plugins(Protocol):
 
     def list(self) -> Sequence[PluginStatus]:
         """Every plugin, in any order."""
+
+
+class Lender(Protocol):
+    """Whoever has other processes that serve clients."""
+
+    @property
+    def lent(self) -> int:
+        """How many clients those have."""
+
+    def lend(self, connection: Connection, plugin_id: str, /) -> bool:
+        """Leave a client to one of them, with a request for that plugin that is its first; whether it was left."""
+
+    def ended(self, connection: Connection, /) -> None:
+        """It is gone, lent or not."""
+
+    def make_room(self) -> None:
+        """Have one of them close a connection that is idle."""
 
 
 class Numbers(Protocol):

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 
 from toru.access import roles
-from toru.access.doors import Doors
+from toru.access.known import Known
 from toru.access.origin import SAFE_METHODS, check_origin, is_foreign
 from toru.access.secret import digest, own_token
 from toru.errors import Forbidden, NotFound, NoWebSocket, Unauthenticated
@@ -24,7 +24,7 @@ _LOGIN = "/api/auth/login"
 STORAGE = re.compile(r"/api/plugins/([^/]+)/kv")
 
 
-def admit(exchange: Exchange, path: str, doors: Doors) -> None:
+def admit(exchange: Exchange, path: str, doors: Known) -> None:
     """Note on the request who sends it, and by which session. `path` is decoded, without its query.
 
     Raises Unauthenticated, Forbidden, NotFound, MethodNotAllowed or NoWebSocket.
@@ -36,7 +36,7 @@ def admit(exchange: Exchange, path: str, doors: Doors) -> None:
         exchange.session, exchange.principal = admitted.session, admitted.key.principal
 
 
-def _judge(exchange: Exchange, path: str, doors: Doors) -> None:
+def _judge(exchange: Exchange, path: str, doors: Known) -> None:
     head = exchange.head
     head.admitted = None
     told = head.fields.once(_read)
@@ -94,7 +94,7 @@ def _read(fields: Fields) -> _Told:
     )
 
 
-def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:
+def admit_plugin(exchange: Exchange, path: str, doors: Known) -> None:
     """As `admit`, where only plugins come in, and only to their own storage."""
     if not STORAGE.fullmatch(path):
         raise NotFound("Plugins find their storage here, and nothing else.")
@@ -103,7 +103,7 @@ def admit_plugin(exchange: Exchange, path: str, doors: Doors) -> None:
         raise Forbidden("Only plugins may call here, with the tokens that they are started with.")
 
 
-def comes_from_plugin(exchange: Exchange, doors: Doors) -> bool:
+def comes_from_plugin(exchange: Exchange, doors: Known) -> bool:
     """Whether a running plugin sends it."""
     principal = doors.identify(None, exchange.head.fields.first(b"authorization"))
     return principal is not None and principal.kind == "plugin"
@@ -116,7 +116,7 @@ class Pass(NamedTuple):
     token: bytes | None
     principal: Principal
 
-    def is_good(self, doors: Doors) -> bool:
+    def is_good(self, doors: Known) -> bool:
         """Whether it would let them in now: not after a sign-out, say."""
         key = doors.find(self.session, self.token)
         return key is not None and (key.principal.kind, key.principal.id) == (

@@ -64,6 +64,9 @@ class Sources:
     webhooks: Webhooks
     deliveries: Deliveries
     connections: Callable[[], int]
+    """Those of the core itself."""
+    lent: Callable[[], Mapping[int, int]]
+    """Those of each worker that is ready, by its number."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Snapshot:
     transactions: Durations
     streams: int
     connections: int
+    lent: Mapping[int, int]
     deliveries: Mapping[str, int]
     deliveries_waiting: int | None
 
@@ -105,6 +109,7 @@ def snapshot(sources: Sources, deliveries_waiting: int | None) -> Snapshot:
         transactions=database.transactions.snapshot(),
         streams=len(sources.streams),
         connections=sources.connections(),
+        lent=sources.lent(),
         deliveries={
             "delivered": sum(sender.delivered for sender in senders),
             "failed": sum(sender.failed for sender in senders),
@@ -156,7 +161,15 @@ def families(seen: Snapshot) -> Iterator[Metric]:
         [((), seen.transactions)],
     )
     yield GaugeMetricFamily("toru_streams_open", "Live streams of logs and events.", seen.streams)
-    yield GaugeMetricFamily("toru_connections_open", "Connections of clients.", seen.connections)
+    yield GaugeMetricFamily(
+        "toru_connections_open", "Connections of clients.", seen.connections + sum(seen.lent.values())
+    )
+    yield _gauge(
+        "toru_worker_connections_open",
+        "Those of them that a worker has.",
+        ((str(number), count) for number, count in seen.lent.items()),
+        ("worker",),
+    )
     yield _counter(
         "toru_webhook_deliveries",
         "Tries to tell webhooks of an event, by result; what is given up failed as well.",
@@ -294,9 +307,11 @@ def _counter(
     return family
 
 
-def _gauge(name: str, help: str, values: Iterable[tuple[str, float]]) -> GaugeMetricFamily:
-    """By plugin."""
-    family = GaugeMetricFamily(name, help, labels=_PLUGIN)
+def _gauge(
+    name: str, help: str, values: Iterable[tuple[str, float]], labels: Sequence[str] = _PLUGIN
+) -> GaugeMetricFamily:
+    """By one label."""
+    family = GaugeMetricFamily(name, help, labels=labels)
     for id, value in values:
         family.add_metric([id], value)
     return family

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from toru.errors import NoWebSocket, ProtocolError, ToruError
-from toru.http._interfaces import Plugins, ProxyTarget
+from toru.http._interfaces import Askable, Lender, Plugins, ProxyTarget
 from toru.http.messages import Outgoing
 from toru.http.passing import declared_length, lines_from, request_for, told
 from toru.http.problems import problem
@@ -25,12 +25,14 @@ from toru.wire.unfinished import Unfinished
 class Proxy:
     """Hands requests under `/api/plugins/route` to the plugins whose routes they name."""
 
-    def __init__(self, plugins: Plugins) -> None:
+    def __init__(self, plugins: Plugins, lender: Lender | None = None) -> None:
+        """`lender`: who may take a client, with its first request, where there are other processes."""
         self._plugins = plugins
+        self._lender = lender
         self._unfinished = Unfinished(MOST_UNFINISHED)
 
-    def take(self, exchange: Exchange) -> Taker:
-        """Whoever takes a request that was let in.
+    def take(self, exchange: Exchange) -> Taker | None:
+        """Whoever takes a request that was let in; None where another process has its client now.
 
         Raises BadRoute, RouteNotFound or BodyTooLarge; where the plugin streams PluginUnavailable or PluginBusy; of a
         WebSocket NoWebSocket, BadRequest or UpgradeRequired.
@@ -47,18 +49,23 @@ class Proxy:
                 if not target.websockets:
                     raise NoWebSocket("This plugin takes no WebSockets.")
                 return Opening(exchange, target, route, self._unfinished)
-            return (Relay if target.streams else _Asking)(exchange, target, route)
+            if target.streams:
+                return Relay(exchange, target, route)
+            connection, lender = exchange.connection, self._lender
+            if lender is not None and connection.first and lender.lend(connection, target.id):
+                return None
+            return Asking(exchange, target, route)
         except ToruError as error:
             target.served(error.status)
             raise
 
 
-class _Asking(Whole):
+class Asking(Whole):
     """A request for one plugin, whole in memory until the plugin has it in hand."""
 
     __slots__ = ("_give_up", "_over", "_request_id", "_route", "_target")
 
-    def __init__(self, exchange: Exchange, target: ProxyTarget, route: Routed) -> None:
+    def __init__(self, exchange: Exchange, target: Askable, route: Routed) -> None:
         super().__init__(exchange, exchange.connection.site.max_body_bytes)
         self._target = target
         self._route = route

@@ -1,4 +1,4 @@
-"""The HTTP server in front: all connections, whose request is whose, and an end without a cut answer."""
+"""The HTTP server in front: whose request is whose."""
 
 # What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
 # mypy: allow-untyped-calls
@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol as Interface
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol
 
 from toru.access.doors import Doors
 from toru.errors import (
@@ -22,7 +23,7 @@ from toru.errors import (
     ToruError,
     Unauthenticated,
 )
-from toru.http._interfaces import InThread, Plugins
+from toru.http._interfaces import InThread, Lender, Plugins
 from toru.http.accounts import AccountCalls
 from toru.http.app import Face
 from toru.http.audit import Audit
@@ -39,31 +40,26 @@ from toru.http.routes import PREFIX
 from toru.http.server.connection import Connection
 from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
-from toru.http.server.logged import Logged
+from toru.http.server.logged import Lines
+from toru.http.server.serving import Serving
 from toru.http.storage import Storage
 from toru.http.streams import Streams
-from toru.store.accesslog import AccessLog
 from toru.store.accounts import Accounts
 
 # The most that is taken in from somebody unknown: far more than a sign-in needs.
 STRANGERS_BYTES = 256 * 1024
 # Bytes of a path that is worth remembering.
 _USUAL = 256
-_TICK_SECONDS = 1.0
 
 
-class Site(Factory):
-    """All connections, and how they end.
+class Site(Serving):
+    """The whole of toru over HTTP.
 
-    `stopping` says that no new request is taken: each gets 503, on a connection that is then closed. Only plugins
+    While it is `stopping` each new request gets 503, on a connection that is then closed. Only plugins
     may still reach their storage, to put their affairs in order.
-
-    `ticks` are seconds, about, since it was made, and `second` is the time of the last of them; both stand still while
-    nobody is connected.
     """
 
-    # Who listens says so; this would name an object's address.
-    noisy = False
+    doors: Doors
 
     def __init__(
         self,
@@ -76,29 +72,19 @@ class Site(Factory):
         trusted_proxies: Networks,
         audit: Audit,
         max_connections: int,
-        access_log: AccessLog | None,
+        access_log: Lines | None,
+        lender: Lender | None,
     ) -> None:
-        """`max_body_bytes`: a request with more in its body gets 413. `doors` know who sends a request."""
+        """`max_connections`: so many are served, and another is told of no room; those that were lent count, too."""
+        super().__init__(reactor, doors, max_body_bytes, trusted_proxies, access_log)
         self.face = face
         self.proxy = proxy
         self.storage = storage
-        self.doors = doors
-        self.max_body_bytes = max_body_bytes
-        self.trusted_proxies = trusted_proxies
         self.audit = audit
-        self.stopping = False
-        self.ticks = 0
-        self.second = 0
-        self._admit = admit
-        self._reactor = reactor
-        self._timer: IDelayedCall | None = None
         self.max_connections = max_connections
-        self.access_log = access_log
-        # Where there is no such log, it costs a request nothing.
-        self.make_exchange = Exchange if access_log is None else Logged
-        self._crowd = Crowd(max_connections, reactor)
-        self.connections = self._crowd.connections
-        self._waiting: list[Deferred[None]] = []
+        self._admit = admit
+        self._lender = lender
+        self._crowd = Crowd(self.connections, max_connections, reactor, self._lent)
 
     def for_plugins(self) -> Site:
         """One with the same calls, of which it serves to each plugin its own storage, and to others nothing."""
@@ -113,6 +99,7 @@ class Site(Factory):
             self.audit,
             self.max_connections,
             self.access_log,
+            None,
         )
         site._admit = admit_plugin
         return site
@@ -120,36 +107,27 @@ class Site(Factory):
     # -- connections
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return Connection(self) if self._crowd.has_room(self.ticks) else self._crowd.refuse()
-
-    def opened(self, connection: Connection) -> None:
-        """A client is there."""
-        self.connections.add(connection)
-        if self._timer is None:
-            self.second = int(self._reactor.seconds())
-            self._timer = self._reactor.callLater(_TICK_SECONDS, self._tick)
+        if self._crowd.has_room(self.ticks):
+            return Connection(self)
+        if self._lender is not None:
+            self._lender.make_room()
+        return self._crowd.refuse()
 
     def lost(self, connection: Connection) -> None:
-        """It has gone."""
-        self.connections.discard(connection)
-        self._tell_drained()
-        if not self.connections and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        super().lost(connection)
+        if self._lender is not None:
+            self._lender.ended(connection)
+
+    def _lent(self) -> int:
+        return 0 if self._lender is None else self._lender.lent
 
     def _tick(self) -> None:
-        # One look at all instead of a timer for each, which every request would have to move.
-        self._timer = self._reactor.callLater(_TICK_SECONDS, self._tick)
-        self.ticks += 1
         self._crowd.tick()
-        self.second = int(self._reactor.seconds())
-        for connection in list(self.connections):
-            connection.look()
+        super()._tick()
 
     # -- requests
 
-    def take(self, exchange: Exchange) -> Taker:
-        """Whoever takes a request whose head has come. Raises ToruError where nobody does."""
+    def take(self, exchange: Exchange) -> Taker | None:
         if self.stopping and not comes_from_plugin(exchange, self.doors):
             raise CoreStopping("toru is stopping and takes no new requests.")
         if exchange.head.proxied:
@@ -164,29 +142,7 @@ class Site(Factory):
         return Visit(exchange, min(limit, self.max_body_bytes), path, list(segments))
 
     def refusal(self, exchange: Exchange, error: ToruError) -> Outgoing:
-        """The answer to a request that nobody takes."""
         return self.face.lost(exchange.head) if _is_lost(exchange, error) else problem(error)
-
-    # -- the end
-
-    def begin_stop(self) -> None:
-        """Take no new requests, close idle connections and WebSockets, and let the others close with their answer."""
-        self.stopping = True
-        for connection in list(self.connections):
-            connection.stop()
-
-    def drained(self) -> Deferred[None]:
-        """Fires when no request is in progress, and all answers have left; asked after `begin_stop`."""
-        waiter: Deferred[None] = Deferred()
-        self._waiting.append(waiter)
-        self._tell_drained()
-        return waiter
-
-    def _tell_drained(self) -> None:
-        if self._waiting and not any(connection.holds_up for connection in self.connections):
-            waiting, self._waiting = self._waiting, []
-            for waiter in waiting:
-                waiter.callback(None)
 
 
 def make_site(
@@ -205,7 +161,8 @@ def make_site(
     audit: Audit,
     dashboard: Dashboard,
     metrics: Metrics,
-    access_log: AccessLog | None,
+    access_log: Lines | None,
+    lender: Lender | None = None,
 ) -> Site:
     """The factory to listen with. `in_thread` is `deferToThread`, or does as it does."""
     face = Face(
@@ -218,7 +175,7 @@ def make_site(
         dashboard=dashboard,
         metrics=metrics,
     )
-    proxy = Proxy(plugins)
+    proxy = Proxy(plugins, lender)
     return Site(
         face,
         proxy,
@@ -230,10 +187,21 @@ def make_site(
         audit,
         max_connections,
         access_log,
+        lender,
     )
 
 
-def all_drained(sites: Sequence[Site], seconds: float, clock: IReactorTime) -> Deferred[None]:
+class Stoppable(Interface):
+    """Who has clients."""
+
+    def begin_stop(self) -> None:
+        """Take no new requests."""
+
+    def drained(self) -> Deferred[None]:
+        """Fires when no request is in progress."""
+
+
+def all_drained(sites: Sequence[Stoppable], seconds: float, clock: IReactorTime) -> Deferred[None]:
     """Fires when no request is in progress on any of them. Fails with Twisted's TimeoutError after that long."""
 
     async def one_by_one() -> None:

@@ -29,6 +29,7 @@ from toru.supervise.host import Host, Recipe
 from toru.supervise.link import Link
 from toru.supervise.output import Output
 from toru.supervise.probe import PROBE_SECONDS, Probe
+from toru.supervise.sharing import NOT_SHARED, Offer
 from toru.supervise.spawn import describe_end, rest_of
 from toru.supervise.streampool import Streams
 from toru.supervise.traffic import TrafficCounter
@@ -81,11 +82,12 @@ class Child(ProcessProtocol):
         self.ready_at: float | None = None
         self.probing: Protocol | None = None
         self.socket_path = os.fspath(host.run / f"{recipe.metadata.id[:12]}.{next(host.socket_numbers)}.sock")
+        self._request_timeout = recipe.settings.request_timeout or host.request_timeout
         self.link = Link(
             recipe.metadata.id,
             host.clock,
             traffic,
-            request_timeout=recipe.settings.request_timeout or host.request_timeout,
+            request_timeout=self._request_timeout,
             heard_log=self._heard_log,
         )
         self.streams = Streams(
@@ -95,7 +97,7 @@ class Child(ProcessProtocol):
             host.streams,
             StreamLines(host.max_message_bytes),
             self.link,
-            request_timeout=recipe.settings.request_timeout or host.request_timeout,
+            request_timeout=self._request_timeout,
             idle_timeout=recipe.settings.stream_idle_timeout or host.stream_idle_timeout,
         )
         self._host = host
@@ -105,8 +107,11 @@ class Child(ProcessProtocol):
             self.link,
             self.streams,
             self.socket_path,
+            busy_elsewhere=lambda: self._share.in_flight > 0,
             unhealthy=self.fail,
         )
+        self._share = NOT_SHARED
+        self._traffic = traffic
         self._slot: Deferred[DeferredSemaphore] | None = None
         self._holds_slot = False
         self._coming_up: Deferred[None] | None = None
@@ -125,6 +130,11 @@ class Child(ProcessProtocol):
     def healthy(self) -> bool:
         """Whether it is alive and answers, as far as is known."""
         return self.ready_at is not None and self._end is None and self._health.good
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait to be given to it."""
+        return self.link.waiting + self.streams.waiting + self._share.waiting
 
     # -- starting
 
@@ -232,11 +242,25 @@ class Child(ProcessProtocol):
                 requests="stream" in metadata.capabilities,
                 websockets="websocket" in metadata.capabilities,
             )
+        if self._health.pings and not self.streams.requests:
+            self._offer(concurrency)
         self.ready_at = self._host.clock.seconds()
         self._cancel("ready")
         self._health.start(self._host.supervision.health_interval)
         # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
         self._after("tell", 0, self._listener.ready, self)
+
+    def _offer(self, concurrency: int) -> None:
+        metadata = self.recipe.metadata
+        offer = Offer(
+            plugin_id=metadata.id,
+            socket_path=self.socket_path,
+            init=self._init,
+            concurrency=concurrency,
+            request_timeout=self._request_timeout,
+            cancel="cancel" in metadata.capabilities,
+        )
+        self._share = self._host.sharing.offer(offer, self.link, self._traffic, self._heard_log)
 
     async def _connection(self, framing: Protocol, owner: Owner) -> Channel:
         """The first connection that the socket takes."""
@@ -310,6 +334,7 @@ class Child(ProcessProtocol):
             self._never_started()
             return
         self._quiesce()
+        self._share.withdraw()
         self.streams.goodbye()
         grace = self._host.supervision.stop_grace
         if self.link.shutdown(grace):
@@ -319,7 +344,7 @@ class Child(ProcessProtocol):
 
     def retire(self) -> None:
         """Stop once whoever waits for it has been served: a newer process takes what comes from now on."""
-        drained = gatherResults([self.link.drained(), self.streams.drained()])
+        drained = gatherResults([self.link.drained(), self.streams.drained(), self._share.withdraw()])
         drained.addCallback(lambda _: self.stop())
 
     def fail(self, why: str) -> None:
@@ -334,6 +359,7 @@ class Child(ProcessProtocol):
             return
         self._quiesce()
         error = LinkLost(f"the plugin is being restarted: {why}")
+        self._share.withdraw()
         self.link.close(error)
         self.streams.close(error)
         self._listener.unhealthy(self, why)
@@ -364,6 +390,7 @@ class Child(ProcessProtocol):
         self._quiesce()
         self._cancel("stop")
         self._leave_slot()
+        self._share.withdraw()
         self.link.close()
         if self.streams.end():
             self._after("streams", _PIPES_SECONDS, self.streams.close)

@@ -14,8 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import IAddress, IReactorSocket
-from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.interfaces import IReactorSocket
+from twisted.internet.protocol import Protocol
+
+from toru.adopting import adopt
 
 
 class Dial(Interface):
@@ -28,18 +30,6 @@ class Dial(Interface):
         """Whether somebody listens on the socket at `path`, told where possible without disturbing who does."""
 
 
-class _One(ServerFactory):
-    """Builds the one protocol that it was made for."""
-
-    noisy = False
-
-    def __init__(self, protocol: Protocol) -> None:
-        self._the_one = protocol
-
-    def buildProtocol(self, addr: IAddress | None) -> Protocol:
-        return self._the_one
-
-
 class Dialler:
     """A `Dial` whose connections live on a reactor."""
 
@@ -48,10 +38,10 @@ class Dialler:
 
     def __call__(self, path: str, protocol: Protocol) -> None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with connection:  # the reactor adopts a duplicate
-            if error := connection.connect_ex(path):
-                raise OSError(error, os.strerror(error), path)
-            self._reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, _One(protocol))
+        if error := connection.connect_ex(path):
+            connection.close()
+            raise OSError(error, os.strerror(error), path)
+        adopt(self._reactor, connection, protocol)
 
     def is_listening(self, path: str) -> bool:
         """True also where the system does not say."""

@@ -28,13 +28,17 @@ class Health:
         link: Link,
         streams: Streams,
         socket_path: str,
+        *,
+        busy_elsewhere: Callable[[], bool],
         unhealthy: Callable[[str], None],
     ) -> None:
+        """`busy_elsewhere`: whether it has requests in hand that neither `link` nor `streams` sent."""
         self._clock = clock
         self._link = link
         self._streams = streams
         self._socket_path = socket_path
         self.pings = False
+        self._busy_elsewhere = busy_elsewhere
         self._unhealthy = unhealthy
         self._unanswered = 0
         self._missed_pings = 0
@@ -59,7 +63,7 @@ class Health:
 
     @property
     def _busy(self) -> bool:
-        return self._link.in_flight > 0 or self._streams.unanswered > 0
+        return self._link.in_flight > 0 or self._streams.unanswered > 0 or self._busy_elsewhere()
 
     def _look(self) -> None:
         why = self._what_is_wrong()

@@ -15,6 +15,7 @@ from toru.config import PluginSettings, Supervision
 from toru.model import PluginMetadata, Protocol
 from toru.supervise.dial import Dial
 from toru.supervise.output import LogSink
+from toru.supervise.sharing import Sharing
 from toru.supervise.spawn import Spawner
 from toru.supervise.streampool import Room
 
@@ -61,6 +62,7 @@ class Host:
     api_url: Callable[[], str]
     socket_numbers: count[int]
     tokens: Tokens
+    sharing: Sharing
     tail: Callable[[str, Callable[[], int | None]], Tail]
     """Makes one for the plugin with that id, whose process has the pid that the second gives."""
 

@@ -90,7 +90,9 @@ class Link:
         *,
         request_timeout: float,
         heard_log: Callable[[Log], Deferred[None]],
+        first_id: int = 1,
     ) -> None:
+        """`first_id`: the number of the first request, which tells it from those of other links to the same process."""
         self._plugin_id = plugin_id
         self._clock = clock
         self._traffic = traffic
@@ -101,7 +103,7 @@ class Link:
         self._channel: Channel | None = None
         self._since = 0.0
         self._failures = 0
-        self._ids = count(1)
+        self._ids = count(first_id)
         self._timer: IDelayedCall | None = None
         self._retry: IDelayedCall | None = None
         self._pumping = False
@@ -308,8 +310,11 @@ class Link:
 
     # -- connecting
 
-    def open(self, connect: Connect, concurrency: int, channel: Channel | None = None) -> None:
-        """From now on the plugin is reached through `connect`, or through `channel` where it is there."""
+    def open(self, connect: Connect | None, concurrency: int, channel: Channel | None = None) -> None:
+        """From now on the plugin is reached through `connect`, or through `channel` where it is there.
+
+        With a channel alone it is reached until that is lost.
+        """
         self._connect = connect
         self._exchanges.concurrency = concurrency
         if channel is None:
@@ -317,6 +322,12 @@ class Link:
         else:
             channel.owner = self
             self._up(channel)
+
+    def limit(self, concurrency: int, max_waiting: int) -> None:
+        """Have at most so many in flight from now on, and as many more waiting."""
+        self._exchanges.concurrency = concurrency
+        self._exchanges.max_waiting = max_waiting
+        self._pump()
 
     def _try_to_connect(self) -> None:
         self._retry = None

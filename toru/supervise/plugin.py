@@ -90,7 +90,7 @@ class Plugin(Life):
         """Everything that metrics show."""
         # A process that leaves may still have requests that wait for it.
         children = [child for child in {self._child, *self._leaving} if child is not None]
-        queued = sum(child.link.waiting + child.streams.waiting for child in children)
+        queued = sum(child.waiting for child in children)
         pid = self.pid
         return PluginNumbers(
             id=self.id,

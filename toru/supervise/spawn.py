@@ -14,6 +14,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessTerminated
@@ -105,8 +106,11 @@ class Spawner:
         *,
         memory_max: int | None = None,
         nofile: int | None = None,
+        descriptors: Mapping[int, int] = MappingProxyType({}),
     ) -> IProcessTransport:
         """Start `command` (an absolute path, and arguments); its output comes to `protocol`.
+
+        `descriptors` are open files of ours that it gets, by their numbers there, which are above 2.
 
         `environment` is added to the clean one. `memory_max` (bytes of private memory) and `nofile` are
         resource limits. Raises OSError where the system cannot start a process at all; a command that
@@ -126,7 +130,7 @@ class Spawner:
             line[0],
             line,
             env={os.fsencode(name): os.fsencode(value) for name, value in added.items()},
-            childFDs={0: self._null, 1: "r", 2: "r"},
+            childFDs={0: self._null, 1: "r", 2: "r", **descriptors},
         )
         if nofile is None and process.pid is not None:  # it has none where it is over already
             with suppress(ProcessLookupError):

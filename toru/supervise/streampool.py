@@ -20,13 +20,12 @@ from toru.supervise.streamedsocket import StreamedWebSocket, WebSocketClient
 from toru.supervise.streamexchange import StreamExchange
 from toru.supervise.traffic import TrafficCounter
 from toru.supervise.waiting import within
+from toru.wire.exchanges import MAX_WAITING
 from toru.wire.messages import Init, StreamRequest, WebSocketRequest
 from toru.wire.streamreader import Aside
 from toru.wire.streams import StreamLines
 
 MAX_IDLE = 8
-# As many may wait for a connection as may wait for the plugin otherwise.
-MAX_WAITING = 256
 CLOSE_SECONDS = 10.0
 # How much later than it might an exchange is failed: little for requests, more where nobody waits for a word.
 _ANSWER_SLACK, _IDLE_SLACK = 0.05, 1.0

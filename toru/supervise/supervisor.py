@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -35,6 +35,8 @@ class Parts:
     usage: UsageSampler
     tell: Callable[[Event], None]
     changed: Callable[[str], None]
+    routed: Callable[[Mapping[str, str]], None]
+    """Which plugin each route stands for, without its slash."""
 
 
 class Supervisor:
@@ -154,6 +156,7 @@ class Supervisor:
         # Those that the folder holds come last, so that no route is kept from them by one that it does not.
         held = sorted(self._plugins.values(), key=lambda plugin: plugin.id in after.plugins)
         self._routes = {plugin.found.metadata.route[1:]: plugin for plugin in held}
+        self._parts.routed({route: plugin.id for route, plugin in self._routes.items()})
 
     def _note_file(self, plugin: Plugin, error: str | None) -> None:
         if plugin.broken_file != error:

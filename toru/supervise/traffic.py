@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from array import array
 
+from msgspec import Struct
+
 from toru.histogram import Histogram
-from toru.model import Latency, Traffic
+from toru.model import Durations, Latency, Traffic
 
 _REMEMBERED = 256
 # From 2xx to 5xx.
 _STATUS_CLASSES = 4
+
+
+class Counted(Struct, frozen=True):
+    """What one counter takes over from another: what it counted, and its latest latencies in milliseconds."""
+
+    requests: int
+    errors: int
+    answers: tuple[int, ...]
+    durations: Durations
+    latencies: tuple[float, ...]
 
 
 class TrafficCounter:
@@ -39,10 +51,13 @@ class TrafficCounter:
     def headed(self, seconds: float) -> None:
         """Its answer began after that long."""
         self.durations.observe(seconds)
+        self._remember(seconds * 1000)
+
+    def _remember(self, milliseconds: float) -> None:
         if len(self._latencies) < _REMEMBERED:
-            self._latencies.append(seconds * 1000)
+            self._latencies.append(milliseconds)
         else:
-            self._latencies[self._next] = seconds * 1000
+            self._latencies[self._next] = milliseconds
             self._next = (self._next + 1) % _REMEMBERED
 
     def failed(self) -> None:
@@ -57,6 +72,31 @@ class TrafficCounter:
     def served(self, status: int) -> None:
         """A client of the plugin's route got that status, 200 to 599, whoever gave it."""
         self.answers[status // 100 - 2] += 1
+
+    def hand_over(self) -> Counted:
+        """What was counted since the last time, for `absorb`. What is in flight stays."""
+        counted = Counted(
+            self.requests,
+            self.errors,
+            tuple(self.answers),
+            self.durations.snapshot(),
+            tuple(self._latencies),
+        )
+        self.requests = self.errors = self._next = 0
+        self.answers = [0] * _STATUS_CLASSES
+        self.durations = Histogram()
+        self._latencies = array("f")
+        return counted
+
+    def absorb(self, counted: Counted) -> None:
+        """Count what another counter did."""
+        self.requests += counted.requests
+        self.errors += counted.errors
+        for number, answers in enumerate(counted.answers):
+            self.answers[number] += answers
+        self.durations.add(counted.durations)
+        for milliseconds in counted.latencies:
+            self._remember(milliseconds)
 
     def snapshot(self) -> Traffic:
         """The numbers as they are now."""

@@ -7,6 +7,9 @@ from typing import Generic, TypeVar
 
 from toru.errors import PluginBusy
 
+# How many requests may wait for a plugin beside those that it has in hand.
+MAX_WAITING = 256
+
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -34,14 +37,14 @@ class Exchanges(Generic[R, T]):
     """All exchanges of one plugin that are not settled: at most `concurrency` in flight, the others waiting.
 
     All of them have the same timeout, so they expire in the order in which they were admitted. Its owner
-    may change `concurrency`; with 0 all wait.
+    may change `concurrency` and `max_waiting`; with a concurrency of 0 all wait.
     """
 
-    __slots__ = ("_bytes", "_live", "_max_bytes", "_max_waiting", "_waiting", "concurrency")
+    __slots__ = ("_bytes", "_live", "_max_bytes", "_waiting", "concurrency", "max_waiting")
 
-    def __init__(self, concurrency: int, max_waiting: int = 256, max_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, concurrency: int, max_waiting: int = MAX_WAITING, max_bytes: int = 64 * 2**20) -> None:
         self.concurrency = concurrency
-        self._max_waiting = max_waiting
+        self.max_waiting = max_waiting
         self._max_bytes = max_bytes
         self._bytes = 0
         # Both are in order of admission. A plain dict keeps a gap for each entry taken from its front,
@@ -76,9 +79,9 @@ class Exchanges(Generic[R, T]):
         live = self._live
         if exchange.request_id in live:
             raise ValueError(f"{exchange.request_id!r} is being asked already")
-        if len(live) >= self.concurrency + self._max_waiting:
+        if len(live) >= self.concurrency + self.max_waiting:
             raise PluginBusy(
-                f"The plugin is busy: {self._max_waiting:,} requests wait for it already.", retry_after=1
+                f"The plugin is busy: {self.max_waiting:,} requests wait for it already.", retry_after=1
             )
         if live and self._bytes + exchange.size > self._max_bytes:
             raise PluginBusy(

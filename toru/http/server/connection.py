@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import deque
-from socket import SO_ERROR, SOL_SOCKET
+from socket import SO_ERROR, SOL_SOCKET, socket
 from typing import TYPE_CHECKING, NoReturn
 
 from twisted.internet.interfaces import (
@@ -28,10 +28,10 @@ from toru.http.server.head import Head
 from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
-from toru.sending import close_below, say_no_more, send_now, unsent
+from toru.sending import close_below, say_no_more, send_now, unsent, unsent_bytes
 
 if TYPE_CHECKING:
-    from toru.http.site import Site
+    from toru.http.server.serving import Serving
 
 # Seconds that a head may take, a body without a new byte of it, a connection between two requests, and a client that
 # was refused and sends on: a socket that is closed with bytes unread resets the connection, and nobody sees why.
@@ -59,13 +59,15 @@ class Connection(Protocol):
     # Typed by what it does here; over TLS it is another.
     transport: Server
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Serving) -> None:
         self.site = site
         self.address = ""
         self.scheme = "http"
         # A request came on it before; what was written waits in memory for its client; a request is in hand, or its answer
         # has not left, that the end of the core waits for.
         self.used = self.choked = self.holds_up = False
+        # All that has come, where the first request was in it as far as its head: with that somebody else can begin anew.
+        self.first = b""
         self._reader: Reader | None = Reader(self)
         self._exchanges: deque[Exchange] = deque()
         self._arriving: Exchange | None = None
@@ -113,9 +115,12 @@ class Connection(Protocol):
         if not self._exchanges and (data == reader.repeated or reader.resembles(data)):
             self.headed(reader.head, closes=False, whole=True)
             return
+        if not self.used and self._plain and not self._in_head:
+            self.first = data
         rest = self._read(reader, data)
         while rest and self._reader is not None:
             rest = self._read(self._reader, rest)
+        self.first = b""
 
     def _read(self, reader: Reader, data: bytes) -> bytes:
         """Returns what is to be read on behind a request to upgrade that was answered as any other."""
@@ -150,7 +155,7 @@ class Connection(Protocol):
             _stop_reading()
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
-            self.address = getattr(self.transport.getPeer(), "host", "") or ""
+            self._learn_address()
         exchange = self.site.make_exchange(self, head, closes=closes)
         self._exchanges.append(exchange)
         if whole:
@@ -189,6 +194,17 @@ class Connection(Protocol):
         self._arriving = None
         exchange.fail(error)
         self._turn()
+
+    def go_on(self, unsent: bytes, data: bytes) -> None:
+        """Begin with a client that somebody else had (`leave`): what is still to be written to it, and what has come."""
+        self.used = True
+        self._learn_address()
+        if unsent:
+            self.transport.write(unsent)
+        self.dataReceived(data)
+
+    def _learn_address(self) -> None:
+        self.address = getattr(self.transport.getPeer(), "host", "") or ""
 
     def deafen(self) -> None:
         """Take nothing of what comes in any more."""
@@ -329,6 +345,24 @@ class Connection(Protocol):
         else:
             self._patience = _NEVER
             self.transport.loseConnection()
+
+    def leave(self) -> tuple[socket, bytes]:
+        """Somebody else goes on with the client: with this socket, to which these bytes are still to be written.
+
+        No request may be in hand but one that is begun anew there.
+        """
+        transport = self.transport
+        for exchange in self._exchanges:
+            exchange.over = True
+        self._exchanges.clear()
+        self._reader = self._arriving = None
+        self._lost = True
+        self.holds_up = False
+        transport.unregisterProducer()
+        transport.stopReading()
+        transport.stopWriting()
+        self.site.lost(self)
+        return transport.socket, unsent_bytes(transport)
 
     def abort(self) -> None:
         """Close now, whatever the client has still to read."""

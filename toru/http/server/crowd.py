@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from operator import itemgetter
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -50,11 +51,19 @@ class Crowd:
     them there may be, for a moment, a tenth as many that were told to go, and as many that are being told of no room.
     """
 
-    def __init__(self, most: int, clock: IReactorTime) -> None:
-        self.connections: set[Connection] = set()
+    def __init__(
+        self,
+        connections: set[Connection],
+        most: int,
+        clock: IReactorTime,
+        elsewhere: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`connections` are kept by the site; so many more are `elsewhere`, and count as well."""
+        self.connections = connections
         self.clock = clock
         self.telling = 0
         self._most = most
+        self._elsewhere = elsewhere
         self._margin = most // 10 + 1
         # Those that may make room, the one that waits longest last, and since when; None: not looked for in this tick.
         self._idle: list[tuple[int, Connection]] | None = None
@@ -63,8 +72,8 @@ class Crowd:
 
     def has_room(self, ticks: int) -> bool:
         """Whether one more may come. `ticks` are the site's."""
-        count = len(self.connections)
-        return count < self._most or (count < self._most + self._margin and self._make_room(ticks))
+        count = len(self.connections) + self._elsewhere()
+        return count < self._most or (count < self._most + self._margin and self.make_room(ticks))
 
     def tick(self) -> None:
         """Time has gone on: others may be idle now."""
@@ -79,12 +88,13 @@ class Crowd:
             _log.warn(
                 "{count} new connections were refused: {most} are in use, which is what `max_connections` allows",
                 count=self._refused,
-                most=len(self.connections),
+                most=len(self.connections) + self._elsewhere(),
             )
             self._refused = 0
         return _Refusing(self) if self.telling < self._margin else _Dropping()
 
-    def _make_room(self, ticks: int) -> bool:
+    def make_room(self, ticks: int) -> bool:
+        """Close the one that has been idle longest; whether there is one."""
         if self._idle is None:
             # A look at all, once a second and only at the limit: to keep them in order would cost each request something.
             self._idle = [

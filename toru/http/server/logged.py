@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import datetimeToLogString
 
 from toru.http.server.exchange import Exchange
@@ -23,6 +24,16 @@ _MOST = 1024
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 # As nginx calls it: no answer was begun when the client went.
 _GONE = 499
+
+
+class Lines(Protocol):
+    """Where the lines go."""
+
+    @property
+    def clock(self) -> IReactorTime: ...
+
+    def add(self, line: bytes, /) -> None:
+        """Take a line, with its newline."""
 
 
 class Logged(Exchange):

@@ -1,0 +1,148 @@
+"""A socket between two processes of toru, which carries whole messages, each with a connection or without one."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReadWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+# Of a longer message each packet has so much, and one byte before it: whether it is the last.
+_PIECE = 64 * 1024
+_MORE, _LAST = b"\0", b"\1"
+# Bytes that may wait for the other side to read; one with more is stuck.
+MOST_WAITING = 64 * 2**20
+# Packets that are read before others have their turn.
+_AT_ONCE = 64
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """The two ends. Packets stay apart, so that no connection can come to the wrong message, even where one is lost."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+
+@implementer(IReadWriteDescriptor)
+class Channel:
+    """One end. `hear` gets each message, and the connection that came with it; `lost` is called once, at the end."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        end: socket.socket,
+        hear: Callable[[bytes, socket.socket | None], None],
+        lost: Callable[[], None],
+    ) -> None:
+        # Any: Twisted has no one interface for a reactor that watches files and has a clock.
+        self._reactor = reactor
+        self._end = end
+        self._hear = hear
+        self._lost = lost
+        self._queue: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._waiting = 0
+        self._pieces: list[bytes] = []
+        self._carried: socket.socket | None = None
+        self._closed = False
+        end.setblocking(False)
+        reactor.addReader(self)
+
+    def send(self, message: bytes, carried: socket.socket | None = None) -> None:
+        """Send it, with a connection that is the other side's from now on. Nothing where the channel is closed."""
+        if self._closed:
+            if carried is not None:
+                carried.close()
+            return
+        while len(message) > _PIECE:
+            self._put(_MORE + message[:_PIECE], carried)
+            message, carried = message[_PIECE:], None
+        self._put(_LAST + message, carried)
+        if self._waiting > MOST_WAITING:
+            self._fail()
+
+    def close(self) -> None:
+        """Say and hear nothing more; what waits is dropped. `lost` is not called."""
+        if self._closed:
+            return
+        self._closed = True
+        self._reactor.removeReader(self)
+        self._reactor.removeWriter(self)
+        self._end.close()
+        queue, self._queue = self._queue, deque()
+        for _, carried in queue:
+            if carried is not None:
+                carried.close()
+        if self._carried is not None:
+            self._carried.close()
+
+    def _put(self, packet: bytes, carried: socket.socket | None) -> None:
+        if self._queue or not self._sent(packet, carried):
+            if not self._queue:
+                self._reactor.addWriter(self)
+            self._queue.append((packet, carried))
+            self._waiting += len(packet)
+
+    def _sent(self, packet: bytes, carried: socket.socket | None) -> bool:
+        """Whether it is on its way; what it carries is closed here then."""
+        try:
+            if carried is None:
+                self._end.send(packet)
+            else:
+                socket.send_fds(self._end, [packet], [carried.fileno()])
+        except BlockingIOError:
+            return False
+        except OSError:
+            # The other side is gone, or has not taken more connections than a system can have on their way.
+            self._reactor.callLater(0, self._fail)
+            return False
+        if carried is not None:
+            carried.close()
+        return True
+
+    def _fail(self) -> None:
+        if not self._closed:
+            self.close()
+            self._lost()
+
+    # -- what the reactor calls
+
+    def fileno(self) -> int:
+        return -1 if self._closed else self._end.fileno()
+
+    def logPrefix(self) -> str:
+        return "channel"
+
+    def doWrite(self) -> None:
+        while self._queue:
+            packet, carried = self._queue[0]
+            if not self._sent(packet, carried):
+                return
+            self._queue.popleft()
+            self._waiting -= len(packet)
+        self._reactor.removeWriter(self)
+
+    def doRead(self) -> None:
+        for _ in range(_AT_ONCE):
+            try:
+                packet, descriptors, _, _ = socket.recv_fds(self._end, _PIECE + 1, 1, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                packet, descriptors = b"", []
+            if not packet:
+                self._fail()
+                return
+            for descriptor in descriptors:
+                self._carried = socket.socket(fileno=descriptor)
+            self._pieces.append(packet[1:])
+            if packet[:1] == _LAST:
+                message, self._pieces = b"".join(self._pieces), []
+                carried, self._carried = self._carried, None
+                self._hear(message, carried)
+                if self._closed:
+                    return
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._fail()

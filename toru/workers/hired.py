@@ -1,0 +1,165 @@
+"""One worker, as the core sees it: its process, the channel to it, and what it has in hand."""
+
+# What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from socket import socket
+from typing import Any, Protocol as Interface
+
+from msgspec import DecodeError
+from twisted.internet.defer import Deferred
+from twisted.internet.process import Process
+from twisted.internet.protocol import ProcessProtocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from toru.supervise.spawn import Spawner, describe_end
+from toru.workers.channel import Channel, pair
+from toru.workers.messages import Ended, Moved, ToCore, ToWorker, encode, to_core
+
+# The descriptor of its end of the channel in a worker.
+CHANNEL = 3
+# Seconds without a sign of life after which no more clients are lent to it, and after which it is replaced; the signs
+# come twice a second.
+DOUBTFUL_SECONDS = 2.0
+SILENT_SECONDS = 10.0
+# And how long it may take to begin, and to end once it is told.
+BEGIN_SECONDS = 60.0
+END_SECONDS = 2.0
+# Bytes of a line of its standard error that are logged.
+_LINE = 1000
+
+
+class Office(Interface):
+    """Whom it reports to."""
+
+    def heard(self, worker: Hired, message: ToCore, carried: socket | None, /) -> None:
+        """It said something."""
+
+    def gone(self, worker: Hired, why: str, /) -> None:
+        """Its process has ended, and with it its connections."""
+
+
+class Hired(ProcessProtocol):
+    """A process that is started when this is made."""
+
+    transport: Process
+
+    def __init__(self, number: int, reactor: Any, spawner: Spawner, office: Office) -> None:
+        """Raises OSError where it cannot be started."""
+        self.number = number
+        self.ready = False
+        # The connections that it has.
+        self.connections = 0
+        self.began_at = self.heard_at = reactor.seconds()
+        self._reactor = reactor
+        self._office = office
+        self._log = Logger(namespace="toru.workers")
+        self._errors = b""
+        self._why: str | None = None
+        self._over = False
+        self._ended: list[Deferred[None]] = []
+        ours, theirs = pair()
+        self._channel = Channel(reactor, ours, self._hear, self._lost)
+        try:
+            spawner.spawn(
+                self,
+                [sys.executable, "-P", "-m", "toru.workers.main"],
+                # What this process can import, the other can.
+                {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+                descriptors={CHANNEL: theirs.fileno()},
+            )
+        except OSError:
+            self._channel.close()
+            raise
+        finally:
+            theirs.close()
+
+    def tell(self, message: ToWorker, carried: socket | None = None) -> None:
+        """Say something, and leave a connection to it."""
+        if isinstance(message, Moved):
+            self.connections += 1
+        self._channel.send(encode(message), carried)
+
+    def is_fresh(self) -> bool:
+        """Whether it takes connections, and has said so of late."""
+        return self.ready and self._reactor.seconds() - self.heard_at < DOUBTFUL_SECONDS
+
+    def look(self) -> None:
+        """Replace it where it is silent."""
+        silent = self._reactor.seconds() - self.heard_at
+        if silent > (SILENT_SECONDS if self.ready else BEGIN_SECONDS):
+            self.kill(f"nothing was heard of it for {silent:.0f} s")
+
+    def kill(self, why: str) -> None:
+        """End it now."""
+        self._why = self._why or why
+        self._channel.close()
+        with suppress(Exception):  # it may have ended by itself
+            self.transport.signalProcess(signal.SIGKILL)
+
+    def end(self) -> Deferred[None]:
+        """Fires once it has ended, by itself or killed after 2 s."""
+        waiter: Deferred[None] = Deferred()
+        if self._over:
+            waiter.callback(None)
+            return waiter
+        self._why = "it was told to end"
+        self._ended.append(waiter)
+        self._channel.close()
+        late = self._reactor.callLater(END_SECONDS, self.kill, "it did not end")
+        return waiter.addCallback(lambda _: late.active() and late.cancel())
+
+    # -- the channel
+
+    def _hear(self, data: bytes, carried: socket | None) -> None:
+        self.heard_at = self._reactor.seconds()
+        try:
+            message = to_core.decode(data)
+        except DecodeError as error:
+            if carried is not None:
+                carried.close()
+            self.kill(f"it cannot be understood: {error}")
+            return
+        if isinstance(message, Ended):
+            self.connections = max(0, self.connections - message.count)
+        else:
+            self._office.heard(self, message, carried)
+
+    def _lost(self) -> None:
+        self.kill("its channel is closed")
+
+    # -- the process
+
+    def outReceived(self, data: bytes) -> None:
+        self.errReceived(data)
+
+    def errReceived(self, data: bytes) -> None:
+        # What it logs comes by the channel; this is what Python says where it gets no further.
+        *lines, self._errors = (self._errors + data).split(b"\n")
+        self._errors = self._errors[-_LINE:]
+        for line in lines:
+            self._log.warn(
+                "worker {number}: {line}",
+                number=self.number,
+                line=line[:_LINE].decode("utf-8", "backslashreplace"),
+            )
+
+    def processExited(self, reason: Failure) -> None:
+        if self._over:
+            return
+        self._over = True
+        self._channel.close()
+        self.ready = False
+        self.connections = 0
+        _, _, how = describe_end(reason)
+        self._office.gone(self, self._why or how)
+        ended, self._ended = self._ended, []
+        for waiter in ended:
+            waiter.callback(None)

@@ -1,0 +1,153 @@
+"""What a worker serves: requests for plugins, on connections that the core lent it. All others go back."""
+
+# What is inherited from Twisted is untyped, and an exclusion by module does not reach it through a subclass.
+# mypy: allow-untyped-calls
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from socket import socket
+
+from twisted.internet.interfaces import IReactorTime
+
+from toru.access.known import Known
+from toru.errors import ToruError
+from toru.http.front import Networks
+from toru.http.gate import admit
+from toru.http.messages import Outgoing
+from toru.http.problems import problem
+from toru.http.proxy import Asking
+from toru.http.routes import PREFIX, split
+from toru.http.server.connection import BEHIND, Connection
+from toru.http.server.crowd import Crowd
+from toru.http.server.exchange import Exchange, Taker
+from toru.http.server.logged import Lines
+from toru.http.server.serving import Serving
+from toru.workers.plugins import AskedPlugin
+
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+class WorkerSite(Serving):
+    """All connections that were lent."""
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        doors: Known,
+        plugins: Callable[[str], AskedPlugin | None],
+        max_body_bytes: int,
+        trusted_proxies: Networks,
+        access_log: Lines | None,
+        *,
+        ended: Callable[[], None],
+        give_back: Callable[[socket, bytes, bytes], None],
+    ) -> None:
+        """`plugins` gives the plugin of a route, where it may be asked here. `ended` is called for each connection that
+        is lost or given back; `give_back` gets its socket, what is still to be written there, and what it said.
+        """
+        super().__init__(reactor, doors, max_body_bytes, trusted_proxies, access_log)
+        self.give_back = give_back
+        self._plugins = plugins
+        self._ended = ended
+        self._crowd = Crowd(self.connections, 0, reactor)
+
+    def take(self, exchange: Exchange) -> Taker | None:
+        connection = exchange.connection
+        assert isinstance(connection, LentConnection)
+        taker = None if self.stopping else self._taker(exchange)
+        if taker is None:
+            connection.give_back()
+        return taker
+
+    def _taker(self, exchange: Exchange) -> Taker | None:
+        head = exchange.head
+        if not head.proxied or head.length is None or head.upgrades:
+            return None
+        try:
+            admit(exchange, PREFIX, self.doors)
+            admitted = head.admitted
+            # Whoever has no key yet may be known to the core.
+            if admitted is None or admitted.handshake:
+                return None
+            route = admitted.route
+            if route is None:
+                route = admitted.route = split(head.target)
+            plugin = self._plugins(route.segment)
+            return None if plugin is None else Asking(exchange, plugin, route)
+        except ToruError:
+            return None  # the core says why
+
+    def refusal(self, exchange: Exchange, error: ToruError) -> Outgoing:
+        return problem(error)
+
+    def lost(self, connection: Connection) -> None:
+        super().lost(connection)
+        self._ended()
+
+    def make_room(self) -> None:
+        """Close the connection that has been idle longest."""
+        self._crowd.make_room(self.ticks)
+
+    def _tick(self) -> None:
+        self._crowd.tick()
+        super()._tick()
+
+
+class LentConnection(Connection):
+    """One request is read at a time: what stands behind it, and all that is not for here, goes back with the client."""
+
+    site: WorkerSite
+
+    def __init__(self, site: WorkerSite) -> None:
+        super().__init__(site)
+        # What has come of the request in hand, until it is known who takes it; what came behind it; and how much of its
+        # body is still to come.
+        self._begun = self._behind = b""
+        self._missing = 0
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._reader is None:
+            return
+        if not self._exchanges:
+            self._read_one(data)
+            return
+        if not self._exchanges[0].handled:
+            self._begun += data
+        self._read_rest(self._behind + data)
+
+    def _read_one(self, data: bytes) -> None:
+        self._begun = data
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        # A head that is not whole is the core's affair, as is an empty line before it.
+        if end < len(_END_OF_HEAD) or data.startswith(b"\r\n"):
+            self.give_back()
+            return
+        super().dataReceived(data if end == len(data) else data[:end])
+        if not self._exchanges or self._exchanges[0].handled:
+            self._begun = b""
+        self._missing = 0 if self._arriving is None else self._arriving.head.length or 0
+        if end < len(data) and self._reader is not None:
+            self._read_rest(data[end:])
+
+    def _read_rest(self, data: bytes) -> None:
+        body, self._behind = data[: self._missing], data[self._missing :]
+        if body:
+            self._missing -= len(body)
+            super().dataReceived(body)
+        if self._behind and self._reader is not None:
+            if self._exchanges:
+                self.hold(BEHIND)
+            else:
+                self.give_back()
+
+    def give_back(self) -> None:
+        """Leave the client to the core, with the request that is next."""
+        data, self._begun, self._behind = self._begun or self._behind, b"", b""
+        client, unsent = self.leave()
+        self.site.give_back(client, unsent, data)
+
+    def done(self, exchange: Exchange) -> None:
+        super().done(exchange)
+        if self._behind and self._reader is not None and not self._exchanges:
+            self.give_back()
