@@ -34,8 +34,9 @@ PEERS: dict[str, Start] = {
     "direct": proxies.direct,
 }
 PARTS = ("idle", "rates", "slow", "streams", "websockets")
-# jupyter-server-proxy keeps whole bodies in memory, and makes a client of its own for each WebSocket.
-WITHOUT_STREAMS = ("jupyter",)
+# jupyter-server-proxy keeps whole bodies in memory, and makes a client of its own for each WebSocket; toru's workers have
+# nothing to do with streams.
+WITHOUT_STREAMS = ("jupyter", "toru2")
 
 
 def main() -> None:

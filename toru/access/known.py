@@ -38,3 +38,13 @@ class Known:
         if self.sessions.has(key):
             return key.expires_at > self._clock.seconds()
         return self.tokens.has(key)
+
+    def still_knows(self, key: Key) -> bool:
+        """Whether whoever came in with that key would be let in by it now, under another name perhaps."""
+        if self.open_to(key):
+            return True
+        now = self.find(key.digest, None) or self.find(None, key.digest)
+        return now is not None and (now.principal.kind, now.principal.id) == (
+            key.principal.kind,
+            key.principal.id,
+        )

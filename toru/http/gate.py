@@ -15,7 +15,6 @@ from toru.http.headers import session_cookies
 from toru.http.routes import PREFIX
 from toru.http.server.exchange import Exchange
 from toru.http.server.fields import Fields
-from toru.model import Principal
 from toru.store.accounttable import Key
 
 # A page of another origin could sign its visitor in to an account of its own.
@@ -109,35 +108,10 @@ def comes_from_plugin(exchange: Exchange, doors: Known) -> bool:
     return principal is not None and principal.kind == "plugin"
 
 
-class Pass(NamedTuple):
-    """By what somebody was let in: the digest of a session, or of a token of ours; and who that was."""
-
-    session: bytes | None
-    token: bytes | None
-    principal: Principal
-
-    def is_good(self, doors: Known) -> bool:
-        """Whether it would let them in now: not after a sign-out, say."""
-        key = doors.find(self.session, self.token)
-        return key is not None and (key.principal.kind, key.principal.id) == (
-            self.principal.kind,
-            self.principal.id,
-        )
-
-
-def pass_of(exchange: Exchange) -> Pass | None:
-    """None where it was let in without one."""
-    if exchange.principal is None:
-        return None
-    told = exchange.head.fields.once(_read)
-    session = None if exchange.session is None else dict(told.sessions)[exchange.session]
-    return Pass(session, told.token, exchange.principal)
-
-
 def is_still_in(exchange: Exchange) -> bool:
     """Whether who sent it would be let in now, where that was asked at all."""
-    shown = pass_of(exchange)
-    return shown is None or shown.is_good(exchange.connection.site.doors)
+    admitted = exchange.head.admitted
+    return admitted is None or exchange.connection.site.doors.still_knows(admitted.key)
 
 
 def signed_out() -> Unauthenticated:

@@ -7,7 +7,6 @@ from zope.interface import implementer
 
 from toru.errors import PluginUnavailable, ProtocolError, ToruError
 from toru.http._interfaces import PluginWebSocket, ProxyTarget
-from toru.http.gate import pass_of
 from toru.http.passing import headers_for, lines_from, told
 from toru.http.problems import problem
 from toru.http.routes import Routed
@@ -97,8 +96,8 @@ class _Between:
         "_exchange",
         "_frames",
         "_handshake",
+        "_key",
         "_over",
-        "_pass",
         "_ping",
         "_reading",
         "_request_id",
@@ -122,7 +121,9 @@ class _Between:
         request_id: str,
     ) -> None:
         self._connection = exchange.connection
-        self._pass = pass_of(exchange)
+        admitted = exchange.head.admitted
+        assert admitted is not None  # nobody else gets here
+        self._key = admitted.key
         # Until the plugin has accepted: who a page of ours asked for once is not held for as long as it talks.
         self._exchange: Exchange | None = exchange
         self._handshake: Handshake | None = handshake
@@ -278,7 +279,7 @@ class _Between:
 
     def look(self) -> None:
         """A second has passed: see whether the client is still signed in, and there."""
-        if self._pass is not None and not self._pass.is_good(self._connection.site.doors):
+        if not self._connection.site.doors.still_knows(self._key):
             self._part(_SIGNED_OUT, "signed out")
         silent = self._connection.site.ticks - self._since
         if self._choked:
