@@ -14,6 +14,7 @@ from typing import Any, Protocol as Interface
 
 from msgspec import DecodeError
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.process import Process
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
@@ -25,12 +26,12 @@ from toru.workers.messages import Ended, Moved, ToCore, ToWorker, encode, to_cor
 
 # The descriptor of its end of the channel in a worker.
 CHANNEL = 3
-# Seconds without a sign of life after which no more clients are lent to it, and after which it is replaced; the signs
-# come twice a second.
-DOUBTFUL_SECONDS = 2.0
-SILENT_SECONDS = 10.0
-# And how long it may take to begin, and to end once it is told.
-BEGIN_SECONDS = 60.0
+# Looks, of which there is one a second, without a sign of life between them, after which no more clients are lent to it,
+# and after which it is replaced; signs come twice a second. Counted, because a clock may jump, and we may be stopped.
+DOUBTFUL_LOOKS = 2
+SILENT_LOOKS = 10
+# And how many it may take to begin; and how many seconds to end once it is told.
+BEGIN_LOOKS = 60
 END_SECONDS = 2.0
 # Bytes of a line of its standard error that are logged.
 _LINE = 1000
@@ -57,7 +58,8 @@ class Hired(ProcessProtocol):
         self.ready = False
         # The connections that it has.
         self.connections = 0
-        self.began_at = self.heard_at = reactor.seconds()
+        self.began_at = reactor.seconds()
+        self._looks = 0
         self._reactor = reactor
         self._office = office
         self._log = Logger(namespace="toru.workers")
@@ -89,19 +91,19 @@ class Hired(ProcessProtocol):
 
     def is_fresh(self) -> bool:
         """Whether it takes connections, and has said so of late."""
-        return self.ready and self._reactor.seconds() - self.heard_at < DOUBTFUL_SECONDS
+        return self.ready and self._looks <= DOUBTFUL_LOOKS
 
     def look(self) -> None:
-        """Replace it where it is silent."""
-        silent = self._reactor.seconds() - self.heard_at
-        if silent > (SILENT_SECONDS if self.ready else BEGIN_SECONDS):
-            self.kill(f"nothing was heard of it for {silent:.0f} s")
+        """A second has passed: replace it where it is silent."""
+        self._looks += 1
+        if self._looks > (SILENT_LOOKS if self.ready else BEGIN_LOOKS):
+            self.kill(f"nothing was heard of it for {self._looks - 1} s")
 
     def kill(self, why: str) -> None:
         """End it now."""
         self._why = self._why or why
         self._channel.close()
-        with suppress(Exception):  # it may have ended by itself
+        with suppress(ProcessExitedAlready):
             self.transport.signalProcess(signal.SIGKILL)
 
     def end(self) -> Deferred[None]:
@@ -119,7 +121,7 @@ class Hired(ProcessProtocol):
     # -- the channel
 
     def _hear(self, data: bytes, carried: socket | None) -> None:
-        self.heard_at = self._reactor.seconds()
+        self._looks = 0
         try:
             message = to_core.decode(data)
         except DecodeError as error:
@@ -133,7 +135,8 @@ class Hired(ProcessProtocol):
             self._office.heard(self, message, carried)
 
     def _lost(self) -> None:
-        self.kill("its channel is closed")
+        # Its process has ended, most likely, and how that says more.
+        self.kill("")
 
     # -- the process
 
