@@ -36,10 +36,12 @@ def unsent(transport: Any) -> int:
     return waiting
 
 
-def unsent_bytes(transport: Connection) -> bytes:
-    """What waits in memory for the kernel to take it."""
-    buffer: bytes = transport.dataBuffer[transport.offset :]
-    return b"".join([buffer, *transport._tempDataBuffer])
+def take_unsent(transport: Connection) -> bytes:
+    """What waits in memory for the kernel to take it, and waits here no more."""
+    waiting = b"".join([transport.dataBuffer[transport.offset :], *transport._tempDataBuffer])
+    transport.dataBuffer, transport.offset = b"", 0
+    transport._tempDataBuffer, transport._tempDataLen = [], 0
+    return waiting
 
 
 def say_no_more(transport: Connection) -> None:

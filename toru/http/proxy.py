@@ -52,7 +52,9 @@ class Proxy:
             if target.streams:
                 return Relay(exchange, target, route)
             connection, lender = exchange.connection, self._lender
-            if lender is not None and connection.first and lender.lend(connection, target.id):
+            # To move one that ends with this request would cost more than it spares.
+            can_move = bool(connection.first) and not exchange.closes
+            if lender is not None and can_move and lender.lend(connection, target.id):
                 return None
             return Asking(exchange, target, route)
         except ToruError as error:

@@ -62,11 +62,7 @@ def cut(record: LogRecord) -> list[LogRecord]:
 
     What comes from pipes and files is short already; a `log` message may be as long as messages may be.
     """
-    fields = record.fields
-    if fields is not None:
-        encoded = msgspec.json.encode(fields)
-        if len(encoded) > MOST_TEXT or nests_deeply(encoded):
-            fields = {"cut": encoded[:MOST_TEXT].decode("utf-8", "ignore")}
+    fields = cut_fields(record.fields)
     parts = [record.message[at : at + MOST_TEXT] for at in range(0, len(record.message), MOST_TEXT)] or [""]
     if len(parts) == 1:
         return [record if fields is record.fields else msgspec.structs.replace(record, fields=fields)]
@@ -74,6 +70,15 @@ def cut(record: LogRecord) -> list[LogRecord]:
         msgspec.structs.replace(record, message=part, fields={**(fields or {}), "part": number})
         for number, part in enumerate(parts, 1)
     ]
+
+
+def cut_fields(fields: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What is kept of a record's fields: themselves, or their beginning as text."""
+    if fields is not None:
+        encoded = msgspec.json.encode(fields)
+        if len(encoded) > MOST_TEXT or nests_deeply(encoded):
+            return {"cut": encoded[:MOST_TEXT].decode("utf-8", "ignore")}
+    return fields
 
 
 def row(record: LogRecord) -> dict[str, Any]:

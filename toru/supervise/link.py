@@ -32,8 +32,10 @@ from toru.wire.messages import Answer, HttpRequest, Log, Message, Nonsense, Pong
 
 # Deadlines are looked at together: the timer goes off that much after the first of them.
 _DEADLINE_SLACK = 0.05
-# So many `log` messages may wait to be written before the plugin is read on only once they are.
+# So many `log` messages, and so many characters in them, may wait to be written before the plugin is read on only once
+# they are.
 _UNWRITTEN_ALLOWED = 200
+_UNWRITTEN_LENGTH = 4 * 2**20
 # How long a connection has to last for its loss not to count as one more failure in a row.
 _LASTING_SECONDS = 5.0
 
@@ -110,7 +112,7 @@ class Link:
         self._closed = False
         self._drained: list[Deferred[None]] = []
         self._unknown_types: set[str] = set()
-        self._unwritten = 0
+        self._unwritten = self._unwritten_length = 0
         self._dropped = 0
         self._dropped_logged = 0.0
         self.heard_at = clock.seconds()
@@ -237,7 +239,8 @@ class Link:
                 pass  # that it came is all that counts
             case Log():
                 self._unwritten += 1
-                self._heard_log(message).addBoth(self._wrote_log)
+                self._unwritten_length += len(message.message)
+                self._heard_log(message).addBoth(self._wrote_log, len(message.message))
             case Unknown():
                 self._heard_unknown(message.type)
         return False
@@ -245,10 +248,11 @@ class Link:
     @property
     def choked(self) -> bool:
         """Whether what the plugin said has to be dealt with before it may say more."""
-        return self._unwritten > _UNWRITTEN_ALLOWED
+        return self._unwritten > _UNWRITTEN_ALLOWED or self._unwritten_length > _UNWRITTEN_LENGTH
 
-    def _wrote_log(self, _: object) -> None:
+    def _wrote_log(self, _: object, length: int) -> None:
         self._unwritten -= 1
+        self._unwritten_length -= length
 
     def _answered(self, message: Answer | Nonsense | Refusal) -> bool:
         exchange = self._exchanges.settle(message.request_id)

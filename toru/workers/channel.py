@@ -14,8 +14,8 @@ from zope.interface import implementer
 # Of a longer message each packet has so much, and one byte before it: whether it is the last.
 _PIECE = 64 * 1024
 _MORE, _LAST = b"\0", b"\1"
-# Bytes that may wait for the other side to read; one with more is stuck.
-MOST_WAITING = 64 * 2**20
+# Bytes that may wait for the other side to read; one with more is stuck. A log message of a plugin has up to 16 MiB.
+MOST_WAITING = 256 * 2**20
 # Packets that are read before others have their turn.
 _AT_ONCE = 64
 
@@ -42,7 +42,8 @@ class Channel:
         self._hear = hear
         self._lost = lost
         self._queue: deque[tuple[bytes, socket.socket | None]] = deque()
-        self._waiting = 0
+        # Bytes that wait for the other side to read.
+        self.waiting = 0
         self._pieces: list[bytes] = []
         self._carried: socket.socket | None = None
         self._closed = False
@@ -59,7 +60,7 @@ class Channel:
             self._put(_MORE + message[:_PIECE], carried)
             message, carried = message[_PIECE:], None
         self._put(_LAST + message, carried)
-        if self._waiting > MOST_WAITING:
+        if self.waiting > MOST_WAITING:
             self._fail()
 
     def close(self) -> None:
@@ -82,7 +83,7 @@ class Channel:
             if not self._queue:
                 self._reactor.addWriter(self)
             self._queue.append((packet, carried))
-            self._waiting += len(packet)
+            self.waiting += len(packet)
 
     def _sent(self, packet: bytes, carried: socket.socket | None) -> bool:
         """Whether it is on its way; what it carries is closed here then."""
@@ -120,7 +121,7 @@ class Channel:
             if not self._sent(packet, carried):
                 return
             self._queue.popleft()
-            self._waiting -= len(packet)
+            self.waiting -= len(packet)
         self._reactor.removeWriter(self)
 
     def doRead(self) -> None:

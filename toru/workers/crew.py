@@ -15,7 +15,6 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, LogLevel
 
 from toru.access.known import Known
-from toru.adopting import adopt
 from toru.http.server.connection import Connection
 from toru.http.server.logged import Lines
 from toru.http.server.serving import Serving
@@ -47,6 +46,7 @@ from toru.workers.messages import (
     ToWorker,
     Written,
 )
+from toru.workers.moving import take_over
 from toru.workers.share import Share
 
 _LOOK_SECONDS = 1.0
@@ -125,6 +125,8 @@ class Crew:
             self._log.warn("worker {number} cannot be started: {error}", number=number, error=error)
             self._hire_later(number)
             return
+        if worker.over:
+            return  # and will be replaced: it was gone before anybody looked
         self._workers[number] = worker
         worker.tell(Begin(number, *(getattr(self._begin, name) for name in Begin.__struct_fields__[1:])))
         worker.tell(Keys("sessions", self._doors.sessions.all(), []))
@@ -225,7 +227,7 @@ class Crew:
                 for share in self._shares.values():
                     share.grant()
             case Moved():
-                self._take_back(message, carried)
+                take_over(self._reactor, Connection(self._site()), message, carried)
                 return
             case Noted():
                 if self._access_log is not None:
@@ -260,16 +262,6 @@ class Crew:
                 fields = None if message.fields is None else json.decode(message.fields)
                 written = share.heard_log(Log(message.level, message.message, fields))
                 written.addBoth(lambda _: worker.tell(Written(message.number)))
-
-    def _take_back(self, message: Moved, carried: socket | None) -> None:
-        if carried is None:
-            return  # no file was free for it, and so its client is gone
-        connection = Connection(self._site())
-        try:
-            adopt(self._reactor, carried, connection)
-        except OSError:
-            return  # the client has gone meanwhile
-        connection.go_on(message.unsent, message.data)
 
     def gone(self, worker: Hired, why: str) -> None:
         number = worker.number

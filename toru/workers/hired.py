@@ -65,7 +65,8 @@ class Hired(ProcessProtocol):
         self._log = Logger(namespace="toru.workers")
         self._errors = b""
         self._why: str | None = None
-        self._over = False
+        # Its process has ended.
+        self.over = False
         self._ended: list[Deferred[None]] = []
         ours, theirs = pair()
         self._channel = Channel(reactor, ours, self._hear, self._lost)
@@ -109,7 +110,7 @@ class Hired(ProcessProtocol):
     def end(self) -> Deferred[None]:
         """Fires once it has ended, by itself or killed after 2 s."""
         waiter: Deferred[None] = Deferred()
-        if self._over:
+        if self.over:
             waiter.callback(None)
             return waiter
         self._why = "it was told to end"
@@ -155,9 +156,9 @@ class Hired(ProcessProtocol):
             )
 
     def processExited(self, reason: Failure) -> None:
-        if self._over:
+        if self.over:
             return
-        self._over = True
+        self.over = True
         self._channel.close()
         self.ready = False
         self.connections = 0

@@ -18,7 +18,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, global
 from zope.interface import implementer
 
 from toru.access.known import Known
-from toru.adopting import adopt
+from toru.store.logtable import cut_fields
 from toru.supervise.dial import Dialler
 from toru.supervise.spawn import raise_open_files
 from toru.wire.messages import Log
@@ -46,6 +46,7 @@ from toru.workers.messages import (
     encode,
     to_worker,
 )
+from toru.workers.moving import take_over
 from toru.workers.plugins import AskedPlugins
 from toru.workers.site import LentConnection, WorkerSite
 
@@ -54,6 +55,8 @@ _REPORT_SECONDS = 0.5
 # How long a line for the access log waits for others, and how many bytes of them wait for none.
 _LINES_SECONDS = 0.2
 _LINES_BYTES = 64 * 1024
+# Bytes that may wait for the core to read before plugins may say no more than they have begun.
+_CHOKED_BYTES = 8 * 2**20
 
 
 class Lines:
@@ -108,6 +111,11 @@ class Worker:
         self._channel = Channel(reactor, end, self._hear, self._over)
         globalLogBeginner.beginLoggingTo([self])
 
+    @property
+    def choked(self) -> bool:
+        """Whether the core has to read before plugins may say more."""
+        return self._channel.waiting > _CHOKED_BYTES
+
     # -- what it tells
 
     def tell(self, message: ToCore) -> None:
@@ -117,8 +125,9 @@ class Worker:
     def said(self, share: int, log: Log) -> Deferred[None]:
         """A plugin wrote that. Fires when it is safe."""
         self._said += 1
-        fields = None if log.fields is None else json.encode(log.fields)
-        self.tell(Said(share, self._said, log.level, log.message, fields))
+        fields = cut_fields(log.fields)
+        encoded = None if fields is None else json.encode(fields)
+        self.tell(Said(share, self._said, log.level, log.message, encoded))
         written: Deferred[None] = Deferred()
         self._unwritten[self._said] = written
         return written
@@ -198,16 +207,8 @@ class Worker:
         self.tell(Ready())
 
     def _take(self, moved: Moved, carried: socket.socket | None) -> None:
-        if carried is None:
-            self._lost_one()  # no file was free for it, and so its client is gone
-            return
-        connection = LentConnection(self._serving)
-        try:
-            adopt(self._reactor, carried, connection)
-        except OSError:
-            self._lost_one()  # the client has gone meanwhile
-            return
-        connection.go_on(moved.unsent, moved.data)
+        if not take_over(self._reactor, LentConnection(self._serving), moved, carried):
+            self._lost_one()
 
     def _stop(self) -> None:
         self._serving.begin_stop()

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 
 from toru.errors import LinkLost, ToruError
 from toru.http._interfaces import Waiter
-from toru.supervise.backoff import reconnect_delay
+from toru.supervise.backoff import restart_delay
 from toru.supervise.channels import Channel, Multiplexed
 from toru.supervise.dial import Dial
 from toru.supervise.link import Link
@@ -34,6 +34,7 @@ from toru.workers.messages import (
 PROOF_SECONDS = 5.0
 # So often a connection is made again that was lost: a plugin may take each new one in place of the one before.
 _MOST_LOSSES = 3
+_AGAIN_SECONDS, _MOST_AGAIN_SECONDS = 1.0, 16.0
 _PROOF = "worker"
 # The first ids of workers lie so far apart, and behind those of the core.
 _IDS = 2**48
@@ -54,6 +55,10 @@ class Desk(Interface):
 
     @property
     def dial(self) -> Dial: ...
+
+    @property
+    def choked(self) -> bool:
+        """Whether the core has to read before plugins may say more."""
 
     def tell(self, message: ToCore, /) -> None:
         """Tell the core."""
@@ -94,6 +99,10 @@ class _Link(Link):
 
     plugin: AskedPlugin
 
+    @property
+    def choked(self) -> bool:
+        return super().choked or self.plugin.desk.choked
+
     def lost(self, error: ToruError) -> None:
         super().lost(error)
         self.close(error)
@@ -108,10 +117,11 @@ class AskedPlugin:
     def __init__(self, offered: Offered, desk: Desk) -> None:
         self.id = offered.offer.plugin_id
         self.granted = False
+        self._proven = False
         self.traffic = TrafficCounter()
         self._share = offered.share
         self._offer = offered.offer
-        self._desk = desk
+        self.desk = desk
         self._link = self._new_link()
         self._channel: Channel | None = None
         self._timer: IDelayedCall | None = None
@@ -136,11 +146,11 @@ class AskedPlugin:
     def _new_link(self) -> _Link:
         link = _Link(
             self.id,
-            self._desk.clock,
+            self.desk.clock,
             self.traffic,
             request_timeout=self._offer.request_timeout,
-            heard_log=lambda log: self._desk.said(self._share, log),
-            first_id=self._desk.number * _IDS + 1,
+            heard_log=lambda log: self.desk.said(self._share, log),
+            first_id=self.desk.number * _IDS + 1,
         )
         link.plugin = self
         return link
@@ -148,20 +158,20 @@ class AskedPlugin:
     def _connect(self) -> None:
         self._timer = None
         channel = Multiplexed(
-            JsonLines(self._desk.max_message_bytes),
+            JsonLines(self.desk.max_message_bytes),
             self._offer.init,
             _Proof(self, self._link),
-            self._desk.clock,
+            self.desk.clock,
             cancel=self._offer.cancel,
         )
         try:
-            self._desk.dial(self._offer.socket_path, channel)
+            self.desk.dial(self._offer.socket_path, channel)
         except OSError:
             self.lost()
             return
         self._channel = channel
         channel.ping(_PROOF)
-        self._timer = self._desk.clock.callLater(PROOF_SECONDS, self._not_answered)
+        self._timer = self.desk.clock.callLater(PROOF_SECONDS, self._not_answered)
 
     def _not_answered(self) -> None:
         self._timer = None
@@ -175,20 +185,22 @@ class AskedPlugin:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._desk.tell(Proven(self._share))
+            self._proven = True
+            self.desk.tell(Proven(self._share))
 
     def lost(self) -> None:
         """Its connection is no more, or could not be made."""
         if self.over:
             return
         self._disconnect()
-        if self.granted:
-            self.granted = False
-            self._desk.tell(Lost(self._share))
+        if self._proven:
+            self._proven = self.granted = False
+            self.desk.tell(Lost(self._share))
         self._losses += 1
         if not self._withdrawn and self._losses <= _MOST_LOSSES:
             self._link = self._new_link()
-            self._timer = self._desk.clock.callLater(reconnect_delay(self._losses), self._connect)
+            delay = restart_delay(self._losses, _AGAIN_SECONDS, _MOST_AGAIN_SECONDS)
+            self._timer = self.desk.clock.callLater(delay, self._connect)
 
     def _disconnect(self) -> None:
         if self._timer is not None:
@@ -202,8 +214,8 @@ class AskedPlugin:
 
     def grant(self, granted: Granted) -> None:
         """It may be asked."""
-        if self._channel is None or self._withdrawn:
-            return  # that it is lost was told already, or nobody wants it any more
+        if self._channel is None or not self._proven or self._withdrawn:
+            return  # that the connection was lost is told already, or nobody wants it any more
         self._link.limit(granted.concurrency, granted.max_waiting)
         if not self.granted:
             self.granted = True
@@ -221,8 +233,8 @@ class AskedPlugin:
         self._disconnect()
         report = self.report()
         if report is not None:
-            self._desk.tell(Reports([report]))
-        self._desk.tell(Drained(self._share))
+            self.desk.tell(Reports([report]))
+        self.desk.tell(Drained(self._share))
 
     # -- what it did
 

@@ -28,7 +28,7 @@ from toru.http.server.head import Head
 from toru.http.server.reader import Reader
 from toru.http.server.receiver import Receiver
 from toru.http.server.rendering import CONTINUE
-from toru.sending import close_below, say_no_more, send_now, unsent, unsent_bytes
+from toru.sending import close_below, say_no_more, send_now, take_unsent, unsent
 
 if TYPE_CHECKING:
     from toru.http.server.serving import Serving
@@ -66,7 +66,7 @@ class Connection(Protocol):
         # A request came on it before; what was written waits in memory for its client; a request is in hand, or its answer
         # has not left, that the end of the core waits for.
         self.used = self.choked = self.holds_up = False
-        # All that has come, where the first request was in it as far as its head: with that somebody else can begin anew.
+        # All that has come, while its first request is the one in question: with that somebody else can begin anew.
         self.first = b""
         self._reader: Reader | None = Reader(self)
         self._exchanges: deque[Exchange] = deque()
@@ -156,6 +156,8 @@ class Connection(Protocol):
         if not self.used:
             # Only now: behind a proxy that speaks the PROXY protocol, Twisted's wrapper knows it from what came first.
             self._learn_address()
+        else:
+            self.first = b""
         exchange = self.site.make_exchange(self, head, closes=closes)
         self._exchanges.append(exchange)
         if whole:
@@ -362,7 +364,7 @@ class Connection(Protocol):
         transport.stopReading()
         transport.stopWriting()
         self.site.lost(self)
-        return transport.socket, unsent_bytes(transport)
+        return transport.socket, take_unsent(transport)
 
     def abort(self) -> None:
         """Close now, whatever the client has still to read."""
@@ -392,6 +394,8 @@ class Connection(Protocol):
         """Nothing: only who lingers is told so."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._lost:
+            return  # it was left to somebody else
         self._lost = True
         self.holds_up = False
         self._reader = None
