@@ -152,6 +152,7 @@ class Core:
     password: str = ADMIN_PASSWORD
     tokens: dict[str, str] = field(default_factory=dict)
     clients: list[http.client.HTTPConnection] = field(default_factory=list)
+    asked: int = 0
 
     @property
     def plugins(self) -> Path:
@@ -305,18 +306,23 @@ class Core:
     def lent(self, id: str, headers: Mapping[str, str] | None = None) -> http.client.HTTPConnection:
         """A connection that a worker has, on which that plugin was asked once; the plugin answers there with 200.
 
-        Those that stayed with the core stay open beside it, so that it is a worker's turn.
+        Those that stayed with the core stay open beside the first, so that it is a worker's turn.
         """
         signed = headers or {"Authorization": self.authorization()}
 
         def lent() -> http.client.HTTPConnection | None:
             client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-            self.clients.append(client)
             client.request("GET", f"/api/plugins/route/{id}/", headers=signed)
             reply = client.getresponse()
             assert reply.status == 200, reply.read()
             reply.read()
-            return None if self.server_of(client) == self.pid else client
+            self.asked += 1
+            stayed = self.server_of(client) == self.pid
+            if stayed and not self.clients:
+                client.close()  # the worker is not there yet
+            else:
+                self.clients.append(client)
+            return None if stayed else client
 
         return wait_for(lent, every=0.1)
 

@@ -285,8 +285,7 @@ def test_logs_figures_and_the_access_log_are_whole(own: Core) -> None:
     for number in range(20):
         assert ask(client, f"{ROUTE}/log/{number}", signed(own)).status == 200
     assert own.server_of(client) == worker(own)
-    # Each of the others was asked once.
-    wait_for(lambda: counted() == {len(own.clients) + 20})
+    wait_for(lambda: counted() == {own.asked + 20})
     assert own.status("shared")["traffic"]["in_flight"] == 0
 
     def logged() -> list[dict[str, Any]]:
