@@ -1,12 +1,13 @@
-"""What holds in all tests: Ctrl-C works, and no statement runs on SQLite that PostgreSQL could not run."""
+"""What holds in all tests: Ctrl-C works, and no statement runs on SQLite that PostgreSQL could not run; and what many use."""
 
 from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from twisted.logger import LogEvent, capturedLogs
 
 from tests.portable import watched
 
@@ -20,6 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     counted = Counter(item.nodeid for item in items)
     if several := [id for id, count in counted.items() if count > 1]:
         raise pytest.UsageError(f"several tests have the same id: {', '.join(several)}")
+
+
+@pytest.fixture
+def logged() -> Iterator[Sequence[LogEvent]]:
+    """What went to the log, as it goes there."""
+    with capturedLogs() as events:
+        yield events
 
 
 @pytest.fixture(scope="session")

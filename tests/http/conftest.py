@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.threads import deferToThread
-from twisted.logger import LogEvent, capturedLogs
 
 from toru.http.site import make_site
 from toru.store.accounts import Accounts
@@ -18,13 +16,6 @@ from toru.store.database import Database
 
 from .fakes import Door, FakePlugins, conforms, doors_of, status, unrecorded
 from .keeping import Kept, make_kept
-
-
-@pytest.fixture
-def logged() -> Iterator[Sequence[LogEvent]]:
-    """What went to the log, as it goes there."""
-    with capturedLogs() as events:
-        yield events
 
 
 async def _door(tmp_path: Path) -> AsyncIterator[Door]:

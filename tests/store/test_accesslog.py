@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.task import Clock
-from twisted.logger import LogEvent, capturedLogs
+from twisted.logger import LogEvent
 
 from toru.errors import StartError
 from toru.store.accesslog import MOST_BYTES, WRITE_AFTER, WRITE_BYTES, AccessLog
@@ -46,12 +46,6 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "new" / "access.log")
-
-
-@pytest.fixture
-def logged() -> Iterator[Sequence[LogEvent]]:
-    with capturedLogs() as events:
-        yield events
 
 
 def told(logged: Sequence[LogEvent]) -> list[tuple[int, str]]:

@@ -117,6 +117,16 @@ class TestPings:
         assert pinged.pings == 10
         assert pinged.found == []
 
+    def test_none_is_missed_while_it_has_requests_of_others_in_hand(self, pinged: Bench) -> None:
+        pinged.look()
+        pinged.elsewhere = 1
+        pinged.look(10)
+        assert pinged.pings == 1
+        assert pinged.found == []
+        pinged.elsewhere = 0
+        pinged.look(4)
+        assert pinged.found == ["it missed three pings"]
+
     def test_three_missed_in_a_row(self, pinged: Bench) -> None:
         pinged.look()
         assert pinged.health.good, "the first is only under way"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
 from twisted.internet.task import Clock
+from twisted.logger import LogEvent
 from twisted.python.failure import Failure
 
 from toru.workers import channel
@@ -172,6 +174,47 @@ def test_a_message_that_cannot_be_sent_is_the_end_in_a_turn_of_its_own(ends: End
     assert ends.lost == []
     ends.reactor.advance(0)
     assert ends.lost == ["here"]
+
+
+@pytest.mark.parametrize("error", [errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM])
+def test_what_the_system_has_no_room_for_is_sent_later_and_in_its_order(
+    ends: Ends, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    real = socket.send_fds
+
+    def full(*arguments: Any) -> Any:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(socket, "send_fds", full)
+    ends.here.send(b"first", ends.carried(b"of the first"))
+    ends.here.send(b"second")
+    ends.reactor.go_on()
+    assert (ends.heard, ends.lost, ends.reactor.writers) == ([], [], set())
+    ends.reactor.advance(0.05)
+    ends.reactor.go_on()
+    assert ends.heard == []
+    monkeypatch.setattr(socket, "send_fds", real)
+    ends.reactor.advance(0.05)
+    ends.reactor.go_on()
+    assert ends.heard == [(b"first", b"of the first"), (b"second", None)]
+    assert ends.reactor.getDelayedCalls() == []
+
+
+def test_a_fault_of_who_hears_costs_one_message(ends: Ends, logged: Sequence[LogEvent]) -> None:
+    heard: list[bytes] = []
+
+    def hear(message: bytes, _: object) -> None:
+        if message == b"bad":
+            raise ValueError("a fault of ours")
+        heard.append(message)
+
+    ends.there._hear = hear
+    for message in (b"one", b"bad", b"two"):
+        ends.here.send(message)
+    ends.reactor.go_on()
+    assert heard == [b"one", b"two"]
+    assert ends.lost == []
+    assert "could not be dealt with" in str(logged)
 
 
 def test_whoever_closes_it_while_it_is_heard_hears_nothing_more(ends: Ends) -> None:

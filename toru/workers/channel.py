@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IReadWriteDescriptor
+from twisted.internet.interfaces import IDelayedCall, IReadWriteDescriptor
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
+
+_log = Logger()
 
 # Of a longer message each packet has so much, and one byte before it: whether it is the last.
 _PIECE = 64 * 1024
 _MORE, _LAST = b"\0", b"\1"
 # Bytes that may wait for the other side to read; one with more is stuck. A log message of a plugin has up to 16 MiB.
 MOST_WAITING = 256 * 2**20
+# Too many descriptors of this user are on their way, or the system has no memory: that passes, and is not the other
+# side's fault.
+_PASSING = (errno.ETOOMANYREFS, errno.ENOBUFS, errno.ENOMEM)
+_AGAIN_SECONDS = 0.05
 # Packets that are read before others have their turn.
 _AT_ONCE = 64
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
     """The two ends. Packets stay apart, so that no connection can come to the wrong message, even where one is lost."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        # A packet has to fit into it, whatever the system's default is.
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _PIECE)
+    return ends
 
 
 @implementer(IReadWriteDescriptor)
@@ -47,6 +59,7 @@ class Channel:
         self._pieces: list[bytes] = []
         self._carried: socket.socket | None = None
         self._closed = False
+        self._again: IDelayedCall | None = None
         end.setblocking(False)
         reactor.addReader(self)
 
@@ -56,10 +69,11 @@ class Channel:
             if carried is not None:
                 carried.close()
             return
-        while len(message) > _PIECE:
-            self._put(_MORE + message[:_PIECE], carried)
-            message, carried = message[_PIECE:], None
-        self._put(_LAST + message, carried)
+        view, last = memoryview(message), max(0, len(message) - 1) // _PIECE
+        for number in range(last + 1):
+            mark = _LAST if number == last else _MORE
+            self._put(b"".join((mark, view[number * _PIECE : (number + 1) * _PIECE])), carried)
+            carried = None
         if self.waiting > MOST_WAITING:
             self._fail()
 
@@ -71,6 +85,9 @@ class Channel:
         self._reactor.removeReader(self)
         self._reactor.removeWriter(self)
         self._end.close()
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
         queue, self._queue = self._queue, deque()
         for _, carried in queue:
             if carried is not None:
@@ -80,7 +97,7 @@ class Channel:
 
     def _put(self, packet: bytes, carried: socket.socket | None) -> None:
         if self._queue or not self._sent(packet, carried):
-            if not self._queue:
+            if not self._queue and self._again is None:
                 self._reactor.addWriter(self)
             self._queue.append((packet, carried))
             self.waiting += len(packet)
@@ -94,13 +111,26 @@ class Channel:
                 socket.send_fds(self._end, [packet], [carried.fileno()])
         except BlockingIOError:
             return False
-        except OSError:
-            # The other side is gone, or has not taken more connections than a system can have on their way.
-            self._reactor.callLater(0, self._fail)
+        except OSError as error:
+            if error.errno in _PASSING:
+                self._later()
+            else:
+                self._reactor.callLater(0, self._fail)  # the other side is gone
             return False
         if carried is not None:
             carried.close()
         return True
+
+    def _later(self) -> None:
+        """What stands in the way is not of this socket, so that nobody says when it is over."""
+        if self._again is None:
+            self._again = self._reactor.callLater(_AGAIN_SECONDS, self._try_again)
+            self._reactor.removeWriter(self)
+
+    def _try_again(self) -> None:
+        self._again = None
+        if self._queue:
+            self._reactor.addWriter(self)
 
     def _fail(self) -> None:
         if not self._closed:
@@ -141,7 +171,10 @@ class Channel:
             if packet[:1] == _LAST:
                 message, self._pieces = b"".join(self._pieces), []
                 carried, self._carried = self._carried, None
-                self._hear(message, carried)
+                try:
+                    self._hear(message, carried)
+                except Exception:  # noqa: BLE001  a fault of ours costs one message, and not all that comes this way
+                    _log.failure("a message of another process could not be dealt with")
                 if self._closed:
                     return
 

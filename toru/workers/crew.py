@@ -50,6 +50,8 @@ from toru.workers.moving import take_over
 from toru.workers.share import Share
 
 _LOOK_SECONDS = 1.0
+# Connections that workers are asked to close between two looks, for others that wait: many may be refused meanwhile.
+_MOST_ROOM = 20
 # A worker that lived so long has not failed in a row with the one before.
 _LASTING_SECONDS = 60.0
 _FIRST_DELAY, _MOST_DELAY = 1.0, 16.0
@@ -97,10 +99,11 @@ class Crew:
         self._numbers = count(1)
         self._shares: dict[int, Share] = {}
         self._current: dict[str, Share] = {}
-        # Clients that could have been lent, and are the core's all the same.
+        # Clients that could have been lent, or came back, and are the core's.
         self._kept: set[Connection] = set()
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
+        self._room_wanted = 0
         self._stopping = False
         self._finished: set[Hired] = set()
         self._draining: list[Deferred[None]] = []
@@ -141,6 +144,7 @@ class Crew:
         self._hiring[number] = self._reactor.callLater(delay, self._hire, number)
 
     def _look(self) -> None:
+        self._room_wanted = 0
         for worker in list(self._workers.values()):
             worker.look()
 
@@ -213,7 +217,8 @@ class Crew:
         self._kept.discard(connection)
 
     def make_room(self) -> None:
-        if self._workers:
+        if self._workers and self._room_wanted < _MOST_ROOM:
+            self._room_wanted += 1
             max(self._workers.values(), key=lambda each: each.connections).tell(MakeRoom())
 
     # -- hired.Office: what they say
@@ -227,7 +232,10 @@ class Crew:
                 for share in self._shares.values():
                     share.grant()
             case Moved():
-                take_over(self._reactor, Connection(self._site()), message, carried)
+                connection = Connection(self._site())
+                self._kept.add(connection)
+                if not take_over(self._reactor, connection, message, carried):
+                    self._kept.discard(connection)
                 return
             case Noted():
                 if self._access_log is not None:

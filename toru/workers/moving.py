@@ -20,14 +20,11 @@ def take_over(reactor: IReactorSocket, connection: Connection, moved: Moved, cli
     `client` is None where no file was free for it.
     """
     if client is None:
+        _log.warn("a client is lost on its way between two processes: no file was free for it")
         return False
     try:
         adopt(reactor, client, connection)
     except OSError:
         return False
-    try:
-        connection.go_on(moved.unsent, moved.data)
-    except Exception:  # noqa: BLE001  a fault of ours costs this client, and not all that come the same way
-        _log.failure("a connection that came from another process is lost")
-        connection.abort()
+    connection.go_on(moved.unsent, moved.data)
     return True

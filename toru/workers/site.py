@@ -58,6 +58,8 @@ class WorkerSite(Serving):
         taker = None if self.stopping else self._taker(exchange)
         if taker is None:
             connection.give_back()
+        else:
+            connection.taken()
         return taker
 
     def _taker(self, exchange: Exchange) -> Taker | None:
@@ -124,8 +126,6 @@ class LentConnection(Connection):
             self.give_back()
             return
         super().dataReceived(data if end == len(data) else data[:end])
-        if not self._exchanges or self._exchanges[0].handled:
-            self._begun = b""
         self._missing = 0 if self._arriving is None else self._arriving.head.length or 0
         if end < len(data) and self._reader is not None:
             self._read_rest(data[end:])
@@ -141,6 +141,10 @@ class LentConnection(Connection):
             else:
                 self.give_back()
 
+    def taken(self) -> None:
+        """The request in hand is for here."""
+        self._begun = b""
+
     def give_back(self) -> None:
         """Leave the client to the core, with the request that is next."""
         data, self._begun, self._behind = self._begun or self._behind, b"", b""
@@ -148,6 +152,20 @@ class LentConnection(Connection):
         self.site.give_back(client, unsent, data)
 
     def done(self, exchange: Exchange) -> None:
+        # One that was refused was taken by nobody.
+        self._begun = b""
         super().done(exchange)
-        if self._behind and self._reader is not None and not self._exchanges:
+        self._give_back_rest()
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        self._give_back_rest()
+
+    def _give_back_rest(self) -> None:
+        if not self._behind or self._reader is None or self._exchanges:
+            return
+        if self.choked:
+            # What its client has still to read would go through the channel, before everybody else's.
+            self.hold(BEHIND)
+        else:
             self.give_back()
