@@ -55,7 +55,6 @@ from toru.supervise.discovery import Discovery
 from toru.supervise.host import Host
 from toru.supervise.logtail import LogTail
 from toru.supervise.registry import Decision
-from toru.supervise.sharing import Alone
 from toru.supervise.spawn import Spawner, raise_open_files
 from toru.supervise.streampool import Room
 from toru.supervise.supervisor import Parts, Supervisor
@@ -264,7 +263,7 @@ class Toru(Service):
             api_url=lambda: self._api_url,
             socket_numbers=count(1),
             tokens=self._entrance.plugin_tokens,
-            sharing=self._crew or Alone(),
+            sharing=self._crew,
             tail=lambda id, pid: LogTail(
                 reactor, deferToThread, config.run / f"{id}.log", id, self._memory.logs, pid
             ),

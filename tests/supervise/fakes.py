@@ -27,7 +27,6 @@ from toru.supervise.host import Host
 from toru.supervise.life import Office
 from toru.supervise.plugin import Plugin
 from toru.supervise.registry import Found, Stamp
-from toru.supervise.sharing import Alone
 from toru.supervise.streampool import Room
 from toru.wire.messages import HttpRequest, Init, Message, RequestHead
 
@@ -369,7 +368,7 @@ class Stage:
             api_url=lambda: "http://127.0.0.1:1",
             socket_numbers=count(1),
             tokens=PluginTokens(),
-            sharing=Alone(),
+            sharing=None,
             tail=lambda id, pid: self.tail,
         )
         office = Office(

@@ -226,6 +226,18 @@ def test_nobody_is_lent_to_one_that_may_not_ask_or_is_silent(make: Callable[...,
     assert not bench.lend().left, "withdrawn"
 
 
+def test_a_new_process_that_is_gone_leaves_clients_to_the_one_before(make: Callable[..., Bench]) -> None:
+    bench = make()
+    [worker] = bench.made
+    bench.offer()
+    successor = bench.offer()
+    bench.up(worker)
+    assert not bench.lend().left, "the new one has not answered"
+    successor.withdraw()
+    worker.says(Drained(2))
+    assert bench.lend().left
+
+
 def test_a_plugin_that_takes_too_few_is_shared_with_nobody(make: Callable[..., Bench]) -> None:
     bench = make(3)
     assert bench.offer(concurrency=2) is NOT_SHARED

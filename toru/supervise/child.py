@@ -29,7 +29,7 @@ from toru.supervise.host import Host, Recipe
 from toru.supervise.link import Link
 from toru.supervise.output import Output
 from toru.supervise.probe import PROBE_SECONDS, Probe
-from toru.supervise.sharing import NOT_SHARED, Offer
+from toru.supervise.sharing import NOT_SHARED, Offer, Share, Sharing
 from toru.supervise.spawn import describe_end, rest_of
 from toru.supervise.streampool import Streams
 from toru.supervise.traffic import TrafficCounter
@@ -242,15 +242,15 @@ class Child(ProcessProtocol):
                 requests="stream" in metadata.capabilities,
                 websockets="websocket" in metadata.capabilities,
             )
-        if self._health.pings and not self.streams.requests:
-            self._offer(concurrency)
+        if self._host.sharing is not None and self._health.pings and not self.streams.requests:
+            self._share = self._offer_to(self._host.sharing, concurrency)
         self.ready_at = self._host.clock.seconds()
         self._cancel("ready")
         self._health.start(self._host.supervision.health_interval)
         # Told in a turn of its own: whoever hears it may stop us, which cancels the story that we are in.
         self._after("tell", 0, self._listener.ready, self)
 
-    def _offer(self, concurrency: int) -> None:
+    def _offer_to(self, sharing: Sharing, concurrency: int) -> Share:
         metadata = self.recipe.metadata
         offer = Offer(
             plugin_id=metadata.id,
@@ -260,7 +260,7 @@ class Child(ProcessProtocol):
             request_timeout=self._request_timeout,
             cancel="cancel" in metadata.capabilities,
         )
-        self._share = self._host.sharing.offer(offer, self.link, self._traffic, self._heard_log)
+        return sharing.offer(offer, self.link, self._traffic, self._heard_log)
 
     async def _connection(self, framing: Protocol, owner: Owner) -> Channel:
         """The first connection that the socket takes."""

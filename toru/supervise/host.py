@@ -62,7 +62,8 @@ class Host:
     api_url: Callable[[], str]
     socket_numbers: count[int]
     tokens: Tokens
-    sharing: Sharing
+    sharing: Sharing | None
+    """Where there are other processes that ask plugins."""
     tail: Callable[[str, Callable[[], int | None]], Tail]
     """Makes one for the plugin with that id, whose process has the pid that the second gives."""
 

@@ -65,17 +65,3 @@ class _NotShared:
 
 
 NOT_SHARED: Share = _NotShared()
-
-
-class Alone:
-    """There are no other processes."""
-
-    def offer(
-        self,
-        offer: Offer,
-        link: Link,
-        traffic: TrafficCounter,
-        heard_log: Callable[[Log], Deferred[None]],
-        /,
-    ) -> Share:
-        return NOT_SHARED

@@ -8,7 +8,7 @@ from itertools import count
 from socket import socket
 from typing import Any, Literal
 
-from msgspec import json
+from msgspec import json, structs
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
@@ -60,8 +60,8 @@ _FIRST_DELAY, _MOST_DELAY = 1.0, 16.0
 class Crew:
     """`supervise.sharing.Sharing` and `http._interfaces.Lender`, with `processes - 1` workers beside the core.
 
-    A client is lent with its first request, where that is for a plugin that workers may ask: to whoever has the fewest,
-    the core included. It comes back with the first request that is not.
+    A client is lent with its first request, where that is for a plugin that workers may ask: to whoever has the fewest
+    such clients, the core included, which counts those that came back. It comes back with the first request that is not.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Crew:
         if worker.over:
             return  # and will be replaced: it was gone before anybody looked
         self._workers[number] = worker
-        worker.tell(Begin(number, *(getattr(self._begin, name) for name in Begin.__struct_fields__[1:])))
+        worker.tell(structs.replace(self._begin, number=number))
         worker.tell(Keys("sessions", self._doors.sessions.all(), []))
         worker.tell(Keys("tokens", self._doors.tokens.all(), []))
         worker.tell(Routes(dict(self._routes)))
@@ -183,8 +183,13 @@ class Crew:
 
     def _share_over(self, share: Share) -> None:
         self._shares.pop(share.number, None)
-        if self._current.get(share.offer.plugin_id) is share:
-            del self._current[share.offer.plugin_id]
+        id = share.offer.plugin_id
+        if self._current.get(id) is share:
+            del self._current[id]
+            # A new process may be gone before the one whose place it was to take.
+            for other in self._shares.values():
+                if other.offer.plugin_id == id and not other.withdrawn:
+                    self._current[id] = other
 
     # -- http._interfaces.Lender
 
