@@ -13,8 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +118,15 @@ def source(id: str, code: str = HELLO, *, version: str = "1", **metadata: object
     fields = {"id": id, "name": id, "version": version, "route": f"/{id}", "protocol": "2", **metadata}
     given = {name: value for name, value in fields.items() if value is not None}
     return f"{PRELUDE}\nVERSION = {version!r}\nmetadata(**{given!r})\n{code}"
+
+
+def _asked(
+    processes: Iterable[psutil.Process], ask: Callable[[psutil.Process], T]
+) -> Iterator[tuple[int, T]]:
+    """What each says, without those that end meanwhile, by their pids."""
+    for process in processes:
+        with suppress(psutil.Error):
+            yield process.pid, ask(process)
 
 
 def is_alive(pid: int) -> bool:
@@ -281,12 +290,12 @@ class Core:
 
     # -- workers
 
-    def workers(self) -> list[psutil.Process]:
-        """Its workers, as far as they run."""
+    def workers(self) -> list[int]:
+        """The pids of its workers, as far as they run."""
         return [
-            each
-            for each in psutil.Process(self.pid).children()
-            if "toru.workers.main" in "".join(each.cmdline())
+            pid
+            for pid, command in _asked(psutil.Process(self.pid).children(), lambda each: each.cmdline())
+            if "toru.workers.main" in command
         ]
 
     def server_of(self, client: http.client.HTTPConnection) -> int:
@@ -296,9 +305,13 @@ class Core:
 
         def pid() -> int | None:
             # On its way from one to the other nobody has it.
-            for each in (psutil.Process(self.pid), *self.workers()):
-                if any(found.raddr and found.raddr.port == port for found in each.net_connections("tcp")):
-                    return each.pid
+            found = _asked(
+                [psutil.Process(self.pid), *psutil.Process(self.pid).children()],
+                lambda each: each.net_connections("tcp"),
+            )
+            for pid, connections in found:
+                if any(each.raddr and each.raddr.port == port for each in connections):
+                    return pid
             return None
 
         return wait_for(pid)
