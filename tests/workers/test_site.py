@@ -231,15 +231,31 @@ def test_a_request_that_waited_for_its_client_to_read_is_not_done_twice(pieces: 
     assert bench.transport.value().count(b"HTTP/1.1 200 ") == 2
 
 
-def test_a_client_that_does_not_read_goes_back_once_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "behind", [head("/api/health"), b"GET /api", post(b"abc")], ids=["whole", "part", "body"]
+)
+def test_a_client_that_does_not_read_goes_back_once_it_has(behind: bytes) -> None:
     bench = Bench(at_once=False)
-    bench.hear(head(f"{PATH}/one") + head("/api/health"))
+    bench.hear(head(f"{PATH}/one") + behind)
     bench.connection.pauseProducing()
     bench.plugin.answer(0)
     assert bench.given_back == []
     assert bench.transport.producerState == "paused"
+    # TLS is not here, but what was read already may still come.
+    bench.hear(b"more")
     bench.connection.resumeProducing()
-    assert bench.back == head("/api/health")
+    assert bench.back == behind + b"more"
+
+
+def test_half_a_head_of_a_client_that_does_not_read_goes_back_once_it_has() -> None:
+    bench = Bench(at_once=False)
+    bench.hear(head(f"{PATH}/one"))
+    bench.connection.pauseProducing()
+    bench.plugin.answer(0)
+    bench.hear(b"GET /api", b"/health")
+    assert bench.given_back == []
+    bench.connection.resumeProducing()
+    assert bench.back == b"GET /api/health"
 
 
 def test_a_body_in_pieces() -> None:

@@ -111,35 +111,37 @@ class LentConnection(Connection):
     def dataReceived(self, data: bytes) -> None:
         if self._reader is None:
             return
-        if not self._exchanges:
+        if self._behind:
+            self._behind += data
+        elif self._exchanges:
+            self._read_rest(data)
+        else:
             self._read_one(data)
-            return
-        if not self._exchanges[0].handled:
-            self._begun += data
-        self._read_rest(self._behind + data)
 
     def _read_one(self, data: bytes) -> None:
-        self._begun = data
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         # A head that is not whole is the core's affair, as is an empty line before it.
         if end < len(_END_OF_HEAD) or data.startswith(b"\r\n"):
-            self.give_back()
+            self._behind = data
+            self._give_back_rest()
             return
-        super().dataReceived(data if end == len(data) else data[:end])
+        self._begun, self._behind = data[:end], data[end:]
+        super().dataReceived(self._begun)
         self._missing = 0 if self._arriving is None else self._arriving.head.length or 0
-        if end < len(data) and self._reader is not None:
-            self._read_rest(data[end:])
+        if self._behind and self._reader is not None:
+            self._read_rest(self._behind)
 
     def _read_rest(self, data: bytes) -> None:
         body, self._behind = data[: self._missing], data[self._missing :]
         if body:
             self._missing -= len(body)
+            if not self._exchanges[0].handled:
+                self._begun += body
             super().dataReceived(body)
-        if self._behind and self._reader is not None:
-            if self._exchanges:
-                self.hold(BEHIND)
-            else:
-                self.give_back()
+        if self._behind and self._exchanges:
+            self.hold(BEHIND)
+        else:
+            self._give_back_rest()
 
     def taken(self) -> None:
         """The request in hand is for here."""
@@ -147,7 +149,7 @@ class LentConnection(Connection):
 
     def give_back(self) -> None:
         """Leave the client to the core, with the request that is next."""
-        data, self._begun, self._behind = self._begun or self._behind, b"", b""
+        data, self._begun, self._behind = self._begun + self._behind, b"", b""
         client, unsent = self.leave()
         self.site.give_back(client, unsent, data)
 
