@@ -358,6 +358,29 @@ def test_a_restart_has_no_gap_for_who_is_with_a_worker(own: Core) -> None:
     assert (own.server_of(after), ask(after, f"{ROUTE}/", headers).json()["pid"]) == (pid, second)
 
 
+@pytest.mark.parametrize("lent", [True, False])
+def test_a_restart_has_no_gap_for_a_body_that_is_on_its_way(own: Core, lent: bool) -> None:
+    headers = signed(own)
+    first = own.wait_pid("shared")
+    client = own.lent("shared")
+    if not lent:
+        client.request("GET", "/api/health")
+        client.getresponse().read()
+    client.putrequest("POST", f"{ROUTE}/up")
+    for name, value in {**headers, "Content-Length": "6"}.items():
+        client.putheader(name, value)
+    client.endheaders(b"abc")
+    assert own.server_of(client) == (worker(own) if lent else own.pid)
+    assert own.post("/api/plugins/shared/restart").status == 200
+    second = own.wait_pid("shared", other_than=first)
+    wait_for(lambda: own.server_of(own.lent("shared")) == worker(own))
+    client.send(b"def")
+    reply = client.getresponse()
+    text = reply.read()
+    assert reply.status == 200, text
+    assert json.loads(text)["pid"] == second
+
+
 def test_a_plugin_that_dies_ends_what_a_worker_asked_it_and_is_asked_again(own: Core) -> None:
     headers = signed(own)
     first = own.wait_pid("shared")

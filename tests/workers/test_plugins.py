@@ -306,3 +306,52 @@ def test_it_is_reported_where_there_is_something_new(bench: Bench) -> None:
     [report] = bench.plugins.reports()
     assert (report.in_flight, report.counted.requests, sum(report.counted.durations.buckets)) == (0, 0, 1)
     assert report.counted.answers == (1, 0, 0, 0)
+
+
+def test_a_pong_that_comes_late_or_twice_proves_nothing_more(bench: Bench) -> None:
+    pong = b'{"type":"lifecycle","request_id":"worker","payload":{"action":"pong"}}\n'
+    bench.wire.hear(pong + pong)
+    assert bench.desk.told == [Proven(7)]
+    bench.grant()
+    bench.wire.hear(pong)
+    assert bench.desk.told == [Proven(7)]
+
+
+def test_the_pong_of_another_ping_proves_nothing(bench: Bench) -> None:
+    bench.wire.hear(b'{"type":"lifecycle","request_id":"other","payload":{"action":"pong"}}\n')
+    assert bench.desk.told == []
+
+
+def test_a_grant_after_it_was_withdrawn_does_nothing(bench: Bench) -> None:
+    plugin = bench.granted()
+    ask(plugin)
+    bench.plugins.withdraw(7)
+    bench.grant()
+    assert bench.plugins.find("demo-route") is None
+
+
+def test_withdrawn_twice_it_is_drained_once(bench: Bench) -> None:
+    bench.granted()
+    bench.plugins.withdraw(7)
+    bench.plugins.withdraw(7)
+    assert bench.desk.told.count(Drained(7)) == 1
+
+
+def test_the_newer_process_is_asked_whatever_becomes_of_the_older(bench: Bench) -> None:
+    """The part of the older one may be free only after that of the newer."""
+    bench.pong()
+    bench.offer(8)
+    bench.pong()
+    bench.grant(share=8)
+    newer = bench.plugins.find("demo-route")
+    bench.grant(share=7)
+    bench.plugins.withdraw(7)
+    assert bench.plugins.find("demo-route") is newer is not None
+
+
+def test_it_is_lost_once_where_it_was_granted_or_proven_alone(bench: Bench) -> None:
+    bench.granted()
+    bench.wire.end()
+    bench.desk.clock.advance(1.0)
+    bench.wire.end()
+    assert bench.desk.told == [Proven(7), Lost(7)], "the second was never proven"

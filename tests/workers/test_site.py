@@ -28,6 +28,7 @@ class Plugin:
     """Answers at once with what it was asked, or keeps who waits."""
 
     id = "here"
+    granted = True
 
     def __init__(self, *, at_once: bool = True) -> None:
         self.at_once = at_once
@@ -284,6 +285,49 @@ def test_one_that_comes_is_served_from_where_it_was() -> None:
     bench.connection.go_on(b"the rest of an answer, ", head(f"{PATH}/next"))
     assert bench.transport.value().startswith(b"the rest of an answer, HTTP/1.1 200 ")
     assert bench.connection.address == "192.0.2.7"
+
+
+@pytest.mark.parametrize("request_", [b"GET / HT", head("/api/health")])
+def test_who_has_still_to_read_goes_back_once_it_has(request_: bytes) -> None:
+    """Else all that waits for it goes through the channel, before everybody else's."""
+    bench = Bench()
+    bench.hear(head(f"{PATH}/one"))
+    bench.connection.pauseProducing()
+    bench.hear(request_)
+    assert bench.given_back == []
+    bench.connection.resumeProducing()
+    assert bench.back == request_
+
+
+def test_who_has_still_to_read_an_answer_that_came_at_once_goes_back_once_it_has() -> None:
+    bench = Bench()
+    write = bench.transport.write
+
+    def choking(data: bytes) -> None:
+        write(data)
+        bench.connection.pauseProducing()
+
+    bench.transport.write = choking  # type: ignore[method-assign]
+    bench.hear(head(f"{PATH}/one") + head("/api/health"))
+    assert bench.given_back == []
+
+
+@pytest.mark.parametrize("cut", [None, 0, 2])
+def test_a_body_of_a_request_that_waited_for_its_client_to_read_is_its_own(cut: int | None) -> None:
+    bench = Bench()
+    bench.hear(head(f"{PATH}/one"))
+    bench.connection.pauseProducing()
+    whole = post(b"abc", f"{PATH}/two")
+    place = len(whole) if cut is None else len(whole) - 3 + cut
+    bench.hear(whole[:place])
+    bench.connection.resumeProducing()
+    if bench.transport.producerState != "paused":  # else nothing more would come
+        bench.hear(whole[place:])
+    assert [(request.path, request.body) for request, _ in bench.plugin.asked] == [
+        ("/one", None),
+        ("/two", b"abc"),
+    ]
+    assert bench.transport.producerState == "producing"
 
 
 REQUESTS: Sequence[tuple[bytes, bytes | None]] = [

@@ -80,7 +80,7 @@ class TrafficCounter:
             self.errors,
             tuple(self.answers),
             self.durations.snapshot(),
-            tuple(self._latencies),
+            (*self._latencies[self._next :], *self._latencies[: self._next]),
         )
         self.requests = self.errors = self._next = 0
         self.answers = [0] * _STATUS_CLASSES

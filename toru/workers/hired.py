@@ -103,6 +103,8 @@ class Hired(ProcessProtocol):
     def kill(self, why: str) -> None:
         """End it now."""
         self._why = self._why or why
+        # Its process may have ended or not: whoever is lent to it now would be lost.
+        self.ready = False
         self._channel.close()
         with suppress(ProcessExitedAlready):
             self.transport.signalProcess(signal.SIGKILL)

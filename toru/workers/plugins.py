@@ -119,7 +119,7 @@ class AskedPlugin:
         self.granted = False
         self._proven = False
         self.traffic = TrafficCounter()
-        self._share = offered.share
+        self.share = offered.share
         self._offer = offered.offer
         self.desk = desk
         self._link = self._new_link()
@@ -149,7 +149,7 @@ class AskedPlugin:
             self.desk.clock,
             self.traffic,
             request_timeout=self._offer.request_timeout,
-            heard_log=lambda log: self.desk.said(self._share, log),
+            heard_log=lambda log: self.desk.said(self.share, log),
             first_id=self.desk.number * _IDS + 1,
         )
         link.plugin = self
@@ -186,7 +186,7 @@ class AskedPlugin:
             self._timer.cancel()
             self._timer = None
             self._proven = True
-            self.desk.tell(Proven(self._share))
+            self.desk.tell(Proven(self.share))
 
     def lost(self) -> None:
         """Its connection is no more, or could not be made."""
@@ -195,7 +195,7 @@ class AskedPlugin:
         self._disconnect()
         if self._proven:
             self._proven = self.granted = False
-            self.desk.tell(Lost(self._share))
+            self.desk.tell(Lost(self.share))
         self._losses += 1
         if not self._withdrawn and self._losses <= _MOST_LOSSES:
             self._link = self._new_link()
@@ -223,6 +223,8 @@ class AskedPlugin:
 
     def withdraw(self) -> None:
         """It is asked nothing new, and left once it has answered."""
+        if self._withdrawn:
+            return
         self._withdrawn = True
         self.granted = False
         self._link.drained().addCallback(lambda _: self._leave())
@@ -234,7 +236,7 @@ class AskedPlugin:
         report = self.report()
         if report is not None:
             self.desk.tell(Reports([report]))
-        self.desk.tell(Drained(self._share))
+        self.desk.tell(Drained(self.share))
 
     # -- what it did
 
@@ -245,7 +247,7 @@ class AskedPlugin:
         if not traffic.requests and not any(traffic.answers) and busy == self._reported:
             return None
         self._reported = busy
-        return Report(self._share, traffic.hand_over(), *busy)
+        return Report(self.share, traffic.hand_over(), *busy)
 
 
 class AskedPlugins:
@@ -272,7 +274,10 @@ class AskedPlugins:
         plugin = self._all.get(granted.share)
         if plugin is not None:
             plugin.grant(granted)
-            self._by_id[plugin.id] = plugin
+            current = self._by_id.get(plugin.id)
+            # Numbers rise: the part of an older process may be free only after that of the newer.
+            if plugin.granted and (current is None or not current.granted or current.share <= plugin.share):
+                self._by_id[plugin.id] = plugin
 
     def withdraw(self, share: int) -> None:
         plugin = self._all.get(share)

@@ -17,7 +17,7 @@ from toru.http.gate import admit
 from toru.http.messages import Outgoing
 from toru.http.problems import problem
 from toru.http.proxy import Asking
-from toru.http.routes import PREFIX, split
+from toru.http.routes import PREFIX, Routed, split
 from toru.http.server.connection import BEHIND, Connection
 from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
@@ -55,14 +55,14 @@ class WorkerSite(Serving):
     def take(self, exchange: Exchange) -> Taker | None:
         connection = exchange.connection
         assert isinstance(connection, LentConnection)
-        taker = None if self.stopping else self._taker(exchange)
+        taker = None if self.stopping else self._taker(exchange, connection)
         if taker is None:
             connection.give_back()
         else:
             connection.taken()
         return taker
 
-    def _taker(self, exchange: Exchange) -> Taker | None:
+    def _taker(self, exchange: Exchange, connection: LentConnection) -> Taker | None:
         head = exchange.head
         if not head.proxied or head.length is None or head.upgrades:
             return None
@@ -76,7 +76,7 @@ class WorkerSite(Serving):
             if route is None:
                 route = admitted.route = split(head.target)
             plugin = self._plugins(route.segment)
-            return None if plugin is None else Asking(exchange, plugin, route)
+            return None if plugin is None else _Asking(exchange, connection, plugin, route)
         except ToruError:
             return None  # the core says why
 
@@ -96,6 +96,25 @@ class WorkerSite(Serving):
         super()._tick()
 
 
+class _Asking(Asking):
+    """A request whose body may take its time: its plugin may be asked here no more then."""
+
+    __slots__ = ("_connection", "_plugin")
+
+    def __init__(
+        self, exchange: Exchange, connection: LentConnection, plugin: AskedPlugin, route: Routed
+    ) -> None:
+        super().__init__(exchange, plugin, route)
+        self._connection = connection
+        self._plugin = plugin
+
+    def ready(self, body: bytes) -> None:
+        if self._plugin.granted:
+            super().ready(body)
+        else:
+            self._connection.give_back_whole(body)
+
+
 class LentConnection(Connection):
     """One request is read at a time: what stands behind it, and all that is not for here, goes back with the client."""
 
@@ -107,6 +126,8 @@ class LentConnection(Connection):
         # body is still to come.
         self._begun = self._behind = b""
         self._missing = 0
+        # The head of the request in hand.
+        self._head = b""
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is None:
@@ -126,8 +147,11 @@ class LentConnection(Connection):
             self._give_back_rest()
             return
         self._begun, self._behind = data[:end], data[end:]
+        self._head = self._begun
         super().dataReceived(self._begun)
-        self._missing = 0 if self._arriving is None else self._arriving.head.length or 0
+        arriving = self._arriving
+        # How long it is shows only when it is handled: a client that does not read has to wait for that.
+        self._missing = arriving.head.length or 0 if arriving is not None and arriving.handled else 0
         if self._behind and self._reader is not None:
             self._read_rest(self._behind)
 
@@ -135,8 +159,6 @@ class LentConnection(Connection):
         body, self._behind = data[: self._missing], data[self._missing :]
         if body:
             self._missing -= len(body)
-            if not self._exchanges[0].handled:
-                self._begun += body
             super().dataReceived(body)
         if self._behind and self._exchanges:
             self.hold(BEHIND)
@@ -153,6 +175,11 @@ class LentConnection(Connection):
         client, unsent = self.leave()
         self.site.give_back(client, unsent, data)
 
+    def give_back_whole(self, body: bytes) -> None:
+        """As `give_back`, with the request in hand, whose body has come meanwhile."""
+        self._begun = self._head + body
+        self.give_back()
+
     def done(self, exchange: Exchange) -> None:
         # One that was refused was taken by nobody.
         self._begun = b""
@@ -160,8 +187,17 @@ class LentConnection(Connection):
         self._give_back_rest()
 
     def resumeProducing(self) -> None:
+        first = self._exchanges[0] if self._exchanges else None
+        waited = first is not None and not first.handled
         super().resumeProducing()
-        self._give_back_rest()
+        arriving = self._arriving
+        if waited and arriving is not None and arriving is first and arriving.handled:
+            self._missing = arriving.head.length or 0
+            data, self._behind = self._behind, b""
+            self.release(BEHIND)
+            self._read_rest(data)
+        else:
+            self._give_back_rest()
 
     def _give_back_rest(self) -> None:
         if not self._behind or self._reader is None or self._exchanges:
