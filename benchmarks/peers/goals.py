@@ -29,18 +29,31 @@ _GOALS: tuple[tuple[str, str | None, float, bool], ...] = (
 
 
 def told(rows: Mapping[str, Row]) -> Iterator[str]:
-    """The lines of a table in Markdown, of those that were measured."""
+    """The lines of a table in Markdown, of those that were measured, for toru on one core and on two."""
     lines = list(_lines(rows))
     if lines:
-        yield from ("| goal | wanted | measured | |", "| --- | ---: | ---: | --- |", *lines)
+        yield from (
+            "| goal | wanted | toru | | toru2 | |",
+            "| --- | ---: | ---: | --- | ---: | --- |",
+            *lines,
+        )
 
 
 def _lines(rows: Mapping[str, Row]) -> Iterator[str]:
     for label, other, wanted, at_most in _GOALS:
         row = rows.get(label)
-        found = None if row is None else row.ratio("toru", other) if other else row.figure("toru")
-        if found is not None:
-            holds = found <= wanted if at_most else found >= wanted
+        if row is None:
+            continue
+        found = [row.ratio(name, other) if other else row.figure(name) for name in ("toru", "toru2")]
+        if any(figure is not None for figure in found):
             beside = f", times {other}'s" if other else ""
             wish = f"at {'most' if at_most else 'least'} {wanted:g}"
-            yield f"| {label}{beside} | {wish} | {number(found)} | {'holds' if holds else '**missed**'} |"
+            cells = " | ".join(_verdict(figure, wanted, at_most=at_most) for figure in found)
+            yield f"| {label}{beside} | {wish} | {cells} |"
+
+
+def _verdict(found: float | None, wanted: float, *, at_most: bool) -> str:
+    if found is None:
+        return "- |"
+    holds = found <= wanted if at_most else found >= wanted
+    return f"{number(found)} | {'holds' if holds else '**missed**'}"
