@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toru.http.routes import Routed
+from toru.http.routes import Routed, split
 from toru.store.accounttable import Key
 from toru.wire.messages import RequestHead
 
@@ -10,15 +10,21 @@ from toru.wire.messages import RequestHead
 class Admitted:
     """By which key and which session's cookie, and whether as a handshake for a WebSocket.
 
-    `route` and `request` are of a request for a plugin: where it goes, and what the plugin is asked. They are worked
-    out when they are first wanted.
+    `request` is what the plugin is asked that a request is for; it is worked out when it is first wanted.
     """
 
-    __slots__ = ("handshake", "key", "request", "route", "session")
+    __slots__ = ("_route", "handshake", "key", "request", "session")
 
     def __init__(self, key: Key, session: bytes | None, *, handshake: bool) -> None:
         self.key = key
         self.session = session
         self.handshake = handshake
-        self.route: Routed | None = None
         self.request: RequestHead | None = None
+        self._route: Routed | None = None
+
+    def route(self, target: bytes) -> Routed:
+        """Where a request for a plugin goes, `target` being that of the head. Raises BadRoute or RouteNotFound."""
+        route = self._route
+        if route is None:
+            route = self._route = split(target)
+        return route

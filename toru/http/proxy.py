@@ -13,7 +13,7 @@ from toru.http.messages import Outgoing
 from toru.http.passing import declared_length, lines_from, request_for, told
 from toru.http.problems import problem
 from toru.http.relay import Relay
-from toru.http.routes import Routed, split
+from toru.http.routes import Routed
 from toru.http.server.exchange import Exchange, Taker
 from toru.http.server.websocket import MOST_UNFINISHED
 from toru.http.server.whole import Whole
@@ -40,9 +40,7 @@ class Proxy:
         head = exchange.head
         admitted = head.admitted
         assert admitted is not None  # nobody else gets here
-        route = admitted.route
-        if route is None:
-            route = admitted.route = split(head.target)
+        route = admitted.route(head.target)
         target = self._plugins.route(route.segment)
         try:
             if admitted.handshake:

@@ -24,6 +24,7 @@ from toru.supervise.link import Link
 from toru.supervise.sharing import NOT_SHARED, Offer, Share as SharedProcess
 from toru.supervise.spawn import Spawner
 from toru.supervise.traffic import TrafficCounter
+from toru.supervise.waiting import Waiting
 from toru.wire.messages import Log
 from toru.workers.hired import Hired
 from toru.workers.messages import (
@@ -98,7 +99,6 @@ class Crew:
         self._routes: Mapping[str, str] = {}
         self._numbers = count(1)
         self._shares: dict[int, Share] = {}
-        self._current: dict[str, Share] = {}
         # Clients that could have been lent, or came back, and are the core's.
         self._kept: set[Connection] = set()
         self._looking = LoopingCall(self._look)
@@ -106,7 +106,7 @@ class Crew:
         self._room_wanted = 0
         self._stopping = False
         self._finished: set[Hired] = set()
-        self._draining: list[Deferred[None]] = []
+        self._waiting = Waiting()
         self._log = Logger(namespace="toru.workers")
 
     # -- the start
@@ -176,20 +176,20 @@ class Crew:
         if offer.concurrency < self._processes or self._stopping:
             return NOT_SHARED
         share = Share(next(self._numbers), offer, link, traffic, heard_log, self._processes, self._share_over)
-        self._shares[share.number] = self._current[offer.plugin_id] = share
+        self._shares[share.number] = share
         for worker in self._workers.values():
             share.offer_to(worker)
         return share
 
     def _share_over(self, share: Share) -> None:
         self._shares.pop(share.number, None)
-        id = share.offer.plugin_id
-        if self._current.get(id) is share:
-            del self._current[id]
-            # A new process may be gone before the one whose place it was to take.
-            for other in self._shares.values():
-                if other.offer.plugin_id == id and not other.withdrawn:
-                    self._current[id] = other
+
+    def _share_of(self, plugin_id: str) -> Share | None:
+        """That of its newest process that is not on its way out."""
+        for share in reversed(self._shares.values()):
+            if share.offer.plugin_id == plugin_id and not share.withdrawn:
+                return share
+        return None
 
     # -- http._interfaces.Lender
 
@@ -203,7 +203,7 @@ class Crew:
         return {worker.number: worker.connections for worker in self._workers.values() if worker.ready}
 
     def lend(self, connection: Connection, plugin_id: str) -> bool:
-        share = self._current.get(plugin_id)
+        share = self._share_of(plugin_id)
         if share is None or self._stopping:
             return False
         able = [worker for worker in self._workers.values() if worker in share.granted and worker.is_fresh()]
@@ -259,7 +259,7 @@ class Crew:
                 self._log.info("worker {number} is ready", number=worker.number)
             case Finished():
                 self._finished.add(worker)
-                self._tell_drained()
+                self._waiting.look()
         if carried is not None:
             carried.close()
 
@@ -282,7 +282,7 @@ class Crew:
             del self._workers[number]
         for share in list(self._shares.values()):
             share.drained(worker)
-        self._tell_drained()
+        self._waiting.look()
         if self._stopping:
             return
         self._log.warn("worker {number} has ended: {why}; it will be replaced", number=number, why=why)
@@ -302,18 +302,11 @@ class Crew:
 
     def drained(self) -> Deferred[None]:
         """Fires when no request is in progress there; asked after `begin_stop`."""
-        waiter: Deferred[None] = Deferred()
-        self._draining.append(waiter)
-        self._tell_drained()
-        return waiter
+        return self._waiting.when(self._is_drained)
 
-    def _tell_drained(self) -> None:
+    def _is_drained(self) -> bool:
         # One that is not ready has nobody's request.
-        if any(worker.ready and worker not in self._finished for worker in self._workers.values()):
-            return
-        draining, self._draining = self._draining, []
-        for waiter in draining:
-            waiter.callback(None)
+        return all(worker in self._finished for worker in self._workers.values() if worker.ready)
 
     def stop(self) -> Deferred[None]:
         """Fires once all have ended."""

@@ -13,7 +13,7 @@ from socket import socket
 from typing import Any, Protocol as Interface
 
 from msgspec import DecodeError
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ProcessExitedAlready
 from twisted.internet.process import Process
 from twisted.internet.protocol import ProcessProtocol
@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from toru.supervise.spawn import Spawner, describe_end
+from toru.supervise.waiting import Waiting
 from toru.workers.channel import Channel, pair
 from toru.workers.messages import Ended, Moved, ToCore, ToWorker, encode, to_core
 
@@ -67,7 +68,7 @@ class Hired(ProcessProtocol):
         self._why: str | None = None
         # Its process has ended.
         self.over = False
-        self._ended: list[Deferred[None]] = []
+        self._waiting = Waiting()
         ours, theirs = pair()
         self._channel = Channel(reactor, ours, self._hear, self._lost)
         try:
@@ -111,15 +112,12 @@ class Hired(ProcessProtocol):
 
     def end(self) -> Deferred[None]:
         """Fires once it has ended, by itself or killed after 2 s."""
-        waiter: Deferred[None] = Deferred()
         if self.over:
-            waiter.callback(None)
-            return waiter
+            return succeed(None)
         self._why = "it was told to end"
-        self._ended.append(waiter)
         self._channel.close()
         late = self._reactor.callLater(END_SECONDS, self.kill, "it did not end")
-        return waiter.addCallback(lambda _: late.active() and late.cancel())
+        return self._waiting.when(lambda: self.over).addCallback(lambda _: late.active() and late.cancel())
 
     # -- the channel
 
@@ -166,6 +164,4 @@ class Hired(ProcessProtocol):
         self.connections = 0
         _, _, how = describe_end(reason)
         self._office.gone(self, self._why or how)
-        ended, self._ended = self._ended, []
-        for waiter in ended:
-            waiter.callback(None)
+        self._waiting.look()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol as Interface
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 
 from toru.supervise.link import Link
 from toru.supervise.sharing import Offer
 from toru.supervise.traffic import TrafficCounter
+from toru.supervise.waiting import Waiting
 from toru.wire.exchanges import MAX_WAITING
 from toru.wire.messages import Log
 from toru.workers.messages import Granted, Offered, Report, ToWorker, Withdrawn
@@ -53,7 +54,7 @@ class Share:
         self._proven: set[Told] = set()
         # Requests in hand and waiting, by worker.
         self._busy: dict[Told, tuple[int, int]] = {}
-        self._drained: list[Deferred[None]] = []
+        self._drained = Waiting()
 
     # -- supervise.sharing.Share
 
@@ -71,12 +72,8 @@ class Share:
             self.granted.clear()
             for worker in self._offered:
                 worker.tell(Withdrawn(self.number))
-        if not self._offered:
-            self._end()
-            return succeed(None)
-        waiter: Deferred[None] = Deferred()
-        self._drained.append(waiter)
-        return waiter
+            self._look()
+        return self._drained.when(lambda: not self._offered)
 
     # -- what workers tell
 
@@ -105,8 +102,7 @@ class Share:
         self._offered.discard(worker)
         in_flight, waiting = self._busy.pop(worker, (0, 0))
         self._traffic.in_flight -= in_flight + waiting
-        if self.withdrawn and not self._offered:
-            self._end()
+        self._look()
 
     def reported(self, worker: Told, report: Report) -> None:
         """What it did."""
@@ -136,8 +132,7 @@ class Share:
             self.granted.add(worker)
             worker.tell(Granted(self.number, self._part, self._waiting_part))
 
-    def _end(self) -> None:
-        self._over(self)
-        drained, self._drained = self._drained, []
-        for waiter in drained:
-            waiter.callback(None)
+    def _look(self) -> None:
+        if self.withdrawn and not self._offered:
+            self._over(self)
+            self._drained.look()

@@ -17,7 +17,7 @@ from toru.http.gate import admit
 from toru.http.messages import Outgoing
 from toru.http.problems import problem
 from toru.http.proxy import Asking
-from toru.http.routes import PREFIX, Routed, split
+from toru.http.routes import PREFIX, Routed
 from toru.http.server.connection import BEHIND, Connection
 from toru.http.server.crowd import Crowd
 from toru.http.server.exchange import Exchange, Taker
@@ -58,8 +58,6 @@ class WorkerSite(Serving):
         taker = None if self.stopping else self._taker(exchange, connection)
         if taker is None:
             connection.give_back()
-        else:
-            connection.taken()
         return taker
 
     def _taker(self, exchange: Exchange, connection: LentConnection) -> Taker | None:
@@ -72,9 +70,7 @@ class WorkerSite(Serving):
             # Whoever has no key yet may be known to the core.
             if admitted is None or admitted.handshake:
                 return None
-            route = admitted.route
-            if route is None:
-                route = admitted.route = split(head.target)
+            route = admitted.route(head.target)
             plugin = self._plugins(route.segment)
             return None if plugin is None else _Asking(exchange, connection, plugin, route)
         except ToruError:
@@ -112,7 +108,7 @@ class _Asking(Asking):
         if self._plugin.granted:
             super().ready(body)
         else:
-            self._connection.give_back_whole(body)
+            self._connection.give_back(body)
 
 
 class LentConnection(Connection):
@@ -122,12 +118,9 @@ class LentConnection(Connection):
 
     def __init__(self, site: WorkerSite) -> None:
         super().__init__(site)
-        # What has come of the request in hand, until it is known who takes it; what came behind it; and how much of its
-        # body is still to come.
-        self._begun = self._behind = b""
+        # The head of the request in hand, what came behind that request, and how much of its body is still to come.
+        self._head = self._behind = b""
         self._missing = 0
-        # The head of the request in hand.
-        self._head = b""
 
     def dataReceived(self, data: bytes) -> None:
         if self._reader is None:
@@ -146,9 +139,8 @@ class LentConnection(Connection):
             self._behind = data
             self._give_back_rest()
             return
-        self._begun, self._behind = data[:end], data[end:]
-        self._head = self._begun
-        super().dataReceived(self._begun)
+        self._head, self._behind = data[:end], data[end:]
+        super().dataReceived(self._head)
         arriving = self._arriving
         # How long it is shows only when it is handled: a client that does not read has to wait for that.
         self._missing = arriving.head.length or 0 if arriving is not None and arriving.handled else 0
@@ -165,24 +157,16 @@ class LentConnection(Connection):
         else:
             self._give_back_rest()
 
-    def taken(self) -> None:
-        """The request in hand is for here."""
-        self._begun = b""
+    def give_back(self, body: bytes = b"") -> None:
+        """Leave the client to the core, with the request in hand, of whose body so much has come."""
+        self._go_back(self._head + body + self._behind)
 
-    def give_back(self) -> None:
-        """Leave the client to the core, with the request that is next."""
-        data, self._begun, self._behind = self._begun + self._behind, b"", b""
+    def _go_back(self, data: bytes) -> None:
+        self._behind = b""
         client, unsent = self.leave()
         self.site.give_back(client, unsent, data)
 
-    def give_back_whole(self, body: bytes) -> None:
-        """As `give_back`, with the request in hand, whose body has come meanwhile."""
-        self._begun = self._head + body
-        self.give_back()
-
     def done(self, exchange: Exchange) -> None:
-        # One that was refused was taken by nobody.
-        self._begun = b""
         super().done(exchange)
         self._give_back_rest()
 
@@ -206,4 +190,4 @@ class LentConnection(Connection):
             # What its client has still to read would go through the channel, before everybody else's.
             self.hold(BEHIND)
         else:
-            self.give_back()
+            self._go_back(self._behind)
