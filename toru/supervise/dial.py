@@ -38,10 +38,10 @@ class Dialler:
 
     def __call__(self, path: str, protocol: Protocol) -> None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        if error := connection.connect_ex(path):
-            connection.close()
-            raise OSError(error, os.strerror(error), path)
-        adopt(self._reactor, connection, protocol)
+        with connection:
+            if error := connection.connect_ex(path):
+                raise OSError(error, os.strerror(error), path)
+            adopt(self._reactor, connection, protocol)
 
     def is_listening(self, path: str) -> bool:
         """True also where the system does not say."""
