@@ -314,8 +314,10 @@ def test_many_requests_to_upgrade_at_once(tmp_path: Path) -> None:
         (b"GET /robots.txt HTTP/1.0\r\n" + b"X: y\r\n" * 101 + b"\r\n", 431),
         (b"POST /x HTTP/1.0\r\n" + b"X: y\r\n" * 101 + b"Transfer-Encoding: chunked\r\n\r\n", 431),
         (b"GET /robots.txt HTTP/1.0\r\nHost: a b\r\n\r\n", 400),
+        (b"GET /robots.txt HTTP/1.0\r\n" + b"X: y\r\n" * 99 + b"Content-Length: 0\r\n\r\n", 200),
+        (b"GET /robots.txt HTTP/1.0\r\n" + b"X: y\r\n" * 100 + b"Content-Length: 0\r\n\r\n", 431),
     ],
-    ids=["no host", "many headers", "a hidden coding", "no host's name"],
+    ids=["no host", "many headers", "a hidden coding", "no host's name", "a hundred", "one more"],
 )
 def test_what_older_clients_may_leave_out(tmp_path: Path, sent: bytes, code: int) -> None:
     _, _, transport = on_a_clock(tmp_path, FakePlugins())
@@ -340,6 +342,41 @@ def test_the_same_bytes_again_are_judged_anew(tmp_path: Path) -> None:
     assert status_of(asked) == 404
     site.doors.start(Keys([], []), [])
     assert status_of(asked) == 401
+
+
+def test_other_bodies_behind_the_same_head(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    _, site, transport = on_a_clock(tmp_path, plugins)
+
+    def status_of(body: str, more: str = "") -> int:
+        transport.clear()
+        head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: {len(body)}\r\n{more}\r\n"
+        transport.protocol.dataReceived(f"{head}{body}".encode())
+        return parsed(transport.value()).status
+
+    bodies = ["abc", "d", "ef", "", "g" * 40]
+    assert [status_of(body) for body in bodies] == [200] * len(bodies)
+    for body, request in zip(bodies, plugins.requests, strict=True):
+        assert (request.body or b"").decode() == body
+        assert request.headers["content-length"] == str(len(body))
+        assert request.headers["x-toru-user"] == "root-script"
+    # Nothing but an answer, and no word to go on, for what is there already.
+    assert [status_of(body, "Expect: 100-continue\r\n") for body in ("ab", "c")] == [200, 200]
+    site.doors.start(Keys([], []), [])
+    assert [status_of(body) for body in ("ab", "c", "abc")] == [401] * 3
+    assert len(plugins.requests) == len(bodies) + 2
+
+
+def test_a_body_that_is_too_long_behind_the_same_head(tmp_path: Path) -> None:
+    plugins = FakePlugins(status("hello"))
+    _, site, transport = on_a_clock(tmp_path, plugins)
+    site.max_body_bytes = 10
+    for length, code in ((3, 200), (11, 413), (10, 200)):
+        transport.clear()
+        head = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\n{signed()}\r\nContent-Length: {length}\r\n\r\n"
+        transport.protocol.dataReceived(head.encode() + b"x" * length)
+        assert parsed(transport.value()).status == code
+    assert [len(request.body or b"") for request in plugins.requests] == [3, 10]
 
 
 def test_one_wakeup_for_a_connection_and_none_for_the_site(tmp_path: Path) -> None:

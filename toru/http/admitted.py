@@ -22,6 +22,12 @@ class Admitted:
         self.request: RequestHead | None = None
         self._route: Routed | None = None
 
+    def before_another_body(self) -> Admitted:
+        """The same for a head that announces a body of another length, which a plugin is told."""
+        other = Admitted(self.key, self.session, handshake=self.handshake)
+        other._route = self._route
+        return other
+
     def route(self, target: bytes) -> Routed:
         """Where a request for a plugin goes, `target` being that of the head. Raises BadRoute or RouteNotFound."""
         route = self._route

@@ -50,7 +50,10 @@ def _headers_for(exchange: Exchange, route: Routed) -> dict[str, str]:
     head = exchange.head
     # A target may name a host of its own.
     passed = _passed_on(head.fields, exchange) if head.authority else head.fields.once(_passed_on, exchange)
-    return to_plugin(passed, route.prefix, exchange.principal)
+    headers = to_plugin(passed, route.prefix, exchange.principal)
+    if head.announced is not None:
+        headers["content-length"] = head.announced.decode("ascii")
+    return headers
 
 
 def _passed_on(fields: Fields, exchange: Exchange) -> dict[str, str]:

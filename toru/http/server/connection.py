@@ -112,9 +112,11 @@ class Connection(Protocol):
             elif self._held & UPGRADE:
                 self._rest += data  # TLS gives what it has even when it was told to wait
             return  # else it was refused and sends on, or there is nobody to hear it
-        if not self._exchanges and (data == reader.repeated or reader.resembles(data)):
-            self.headed(reader.head, closes=False, whole=True)
-            return
+        if not self._exchanges:
+            body = reader.again(data)
+            if body is not None:
+                self.headed(reader.head, closes=False, body=body)
+                return
         if not self.used and self._plain and not self._in_head:
             self.first = data
         rest = self._read(reader, data)
@@ -149,8 +151,8 @@ class Connection(Protocol):
             self._wait(HEAD_SECONDS)
         return b""
 
-    def headed(self, head: Head, *, closes: bool, whole: bool = False) -> None:
-        """A head has come, or, `whole`, all of a request that has no body."""
+    def headed(self, head: Head, *, closes: bool, body: bytes | None = None) -> None:
+        """A head has come; where `body` is given, which may be empty, all of a request."""
         if self._reader is None:
             _stop_reading()
         if not self.used:
@@ -160,12 +162,14 @@ class Connection(Protocol):
             self.first = b""
         exchange = self.site.make_exchange(self, head, closes=closes)
         self._exchanges.append(exchange)
-        if whole:
-            exchange.arrived = True
-            self._patience = _NEVER
-        else:
+        if body is None:
             self._arriving = exchange
             self._wait(BODY_SECONDS)
+        else:
+            if body:
+                exchange.part(body)
+            exchange.arrived = True
+            self._patience = _NEVER
         self._turn()
 
     def part(self, body: bytes) -> None:

@@ -17,6 +17,7 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_FIELDS = 100
 # Around a field's name and value: a colon, a space, CR and LF.
 _FIELD_BYTES = 4
+_ANNOUNCED_BYTES = len(b"content-length") + _FIELD_BYTES
 # RFC 3986, 3.2.2: a name, an address or one in brackets, and a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?", re.ASCII)
 
@@ -25,14 +26,16 @@ class Head:
     """What stands before a body.
 
     `target` is path and query as they were sent, starting with `/`; `authority` the host where the target named one.
-    `length` is that of the body: 0 where there is none, None where it is only known at its end. `upgrades`: it asks
-    for another protocol, and what follows may be of that. `proxied`: it is for a plugin's route. What takes a look at
-    the whole is known once it is `checked`; `admitted` is what it was let in with, where it was.
+    `announced` is the value of `content-length`, which is not among the `fields`: in most of what a client sends it is the
+    only one that changes. `length` is that of the body: 0 where there is none, None where it is only known at its end.
+    `upgrades`: it asks for another protocol, and what follows may be of that. `proxied`: it is for a plugin's route. What
+    takes a look at the whole is known once it is `checked`; `admitted` is what it was let in with, where it was.
     """
 
     __slots__ = (
         "_sent",
         "admitted",
+        "announced",
         "authority",
         "checked",
         "fields",
@@ -45,22 +48,44 @@ class Head:
     )
 
     def __init__(
-        self, method: bytes, target: bytes, version: str, fields: Fields, *, upgrades: bool = False
+        self,
+        method: bytes,
+        target: bytes,
+        version: str,
+        fields: Fields,
+        announced: bytes | None = None,
+        *,
+        upgrades: bool = False,
     ) -> None:
         self._sent = method, target, version
         self.method = method.decode("ascii")
         self.target = target
         self.version = version
         self.fields = fields
+        self.announced = announced
         self.upgrades = upgrades
         self.authority: bytes | None = None
         self.length: int | None = 0
         self.proxied = self.checked = False
         self.admitted: Admitted | None = None
 
-    def has(self, method: bytes, target: bytes, version: str, *, upgrades: bool) -> bool:
+    def has(
+        self, method: bytes, target: bytes, version: str, announced: bytes | None, *, upgrades: bool
+    ) -> bool:
         """Whether it would be no other with these, and the same fields."""
-        return self._sent == (method, target, version) and self.upgrades == upgrades
+        same = self._sent == (method, target, version) and self.announced == announced
+        return same and self.upgrades == upgrades
+
+    def announcing(self, announced: bytes) -> Head:
+        """The same before another body, where this one announces its own and is checked."""
+        method, target, version = self._sent
+        head = Head(method, target, version, self.fields, announced, upgrades=self.upgrades)
+        head.target, head.authority = self.target, self.authority
+        head.length = int(announced)
+        head.proxied, head.checked = self.proxied, self.checked
+        if self.admitted is not None:
+            head.admitted = self.admitted.before_another_body()
+        return head
 
     @property
     def expects(self) -> bool:
@@ -76,17 +101,20 @@ class Head:
         told = self.fields.once(_read)
         if self.version != "1.1":
             self._check_older()
+        count, size = told.lines, told.size + len(self.target)
+        if self.announced is not None:
+            count, size = count + 1, size + _ANNOUNCED_BYTES + len(self.announced)
+        if count > MAX_FIELDS or size > MAX_HEAD_BYTES:
+            raise too_large()
         if told.fault is not None:
             raise told.fault
         # RFC 9112, 3.2: an older client need not say which host it means.
         if told.host_fault is not None and (self.version == "1.1" or b"host" in self.fields):
             raise told.host_fault
-        self.length = told.length
+        self.length = None if told.chunked else int(self.announced or b"0")
         if self.upgrades and self.length != 0:
             # RFC 9110, 7.8: the body would come before the new protocol, and parsers do not agree on that.
             raise BadRequest("A request that asks for another protocol has no body here.")
-        if len(self.target) + told.size > MAX_HEAD_BYTES:
-            raise too_large()
         if b"#" in self.target:
             raise BadRequest("A request target has no fragment.")
         if self.method == "CONNECT" or not self.target.startswith(b"/"):
@@ -105,27 +133,22 @@ class Head:
 
 
 class _Told(NamedTuple):
-    """What fields say of their request: the length of its body, their own in bytes, and what is wrong with them."""
+    """What fields say of their request: whether its body is chunked, how many they are, their bytes, and what is wrong."""
 
-    length: int | None
+    chunked: bool
+    lines: int
     size: int
     fault: ToruError | None
     host_fault: ToruError | None
 
 
 def _read(fields: Fields) -> _Told:
-    length: int | None = 0
-    if b"transfer-encoding" in fields:
-        length = None
-    elif b"content-length" in fields:
-        length = int(fields.all(b"content-length")[0])
-    size = sum(len(name) + len(value) + _FIELD_BYTES for name, value in fields.lines)
-    return _Told(length, size, _fault(fields), _host_fault(fields))
+    lines = fields.lines
+    size = sum(len(name) + len(value) + _FIELD_BYTES for name, value in lines)
+    return _Told(b"transfer-encoding" in fields, len(lines), size, _fault(fields), _host_fault(fields))
 
 
 def _fault(fields: Fields) -> ToruError | None:
-    if len(fields.lines) > MAX_FIELDS:
-        return too_large()
     # RFC 9112, 6.1: another coding is not understood here.
     if b"transfer-encoding" in fields and [each.lower() for each in fields.all(b"transfer-encoding")] != [
         b"chunked"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from io import BytesIO
+from io import SEEK_END, BytesIO
 
 from toru.errors import BodyTooLarge
 from toru.http.gate import is_still_in, signed_out
@@ -37,11 +37,13 @@ class Whole:
 
     def part(self, data: bytes) -> None:
         received = self._received
-        if received is None:
-            received = self._received = BytesIO()
-        if received.tell() + len(data) > self._limit:
+        if len(data) + (0 if received is None else received.tell()) > self._limit:
             self._received = None
             self.exchange.refuse(self._too_large())
+        elif received is None:
+            # Most bodies are one piece, of which this makes no copy.
+            received = self._received = BytesIO(data)
+            received.seek(0, SEEK_END)
         else:
             received.write(data)
 
