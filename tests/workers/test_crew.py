@@ -134,7 +134,7 @@ class Bench:
         if not worker.ready:
             worker.ready = True
             worker.says(Ready())
-        worker.says(Proven(share))
+        worker.says(Proven(share, 1))
 
     def lend(self, id: str = "demo") -> Client:
         client = Client()
@@ -219,7 +219,7 @@ def test_nobody_is_lent_to_one_that_may_not_ask_or_is_silent(make: Callable[...,
     worker.fresh = True
     worker.says(Lost(1))
     assert not bench.lend().left, "lost its connection"
-    worker.says(Proven(1))
+    worker.says(Proven(1, 1))
     assert bench.lend().left
     share.withdraw()
     worker.connections = 0
@@ -266,7 +266,7 @@ def test_one_that_ends_takes_nothing_with_it(make: Callable[..., Bench]) -> None
     share = bench.offer()
     [worker] = bench.made
     bench.up(worker)
-    assert worker.told[-1] == Granted(1, 32, 128)
+    assert worker.told[-1] == Granted(1, 1, 32, 128)
     waiting = share.withdraw()
     done: list[None] = []
     waiting.addCallback(done.append)

@@ -84,7 +84,9 @@ class Bench:
         self.wire.hear(_line("lifecycle", ping["request_id"], '{"action":"pong"}'))
 
     def grant(self, concurrency: int = 4, share: int = 7) -> None:
-        self.plugins.grant(Granted(share, concurrency, 2))
+        """For the last proof, or in place of one that there was not."""
+        proofs = [told.proof for told in self.desk.told if isinstance(told, Proven) and told.share == share]
+        self.plugins.grant(Granted(share, proofs[-1] if proofs else 1, concurrency, 2))
 
     def granted(self) -> AskedPlugin:
         """The plugin, which may be asked."""
@@ -123,7 +125,7 @@ def test_it_is_proven_by_its_answer_alone(bench: Bench) -> None:
     bench.grant()
     assert bench.plugins.find("demo-route") is None, "nobody grants what is not proven"
     bench.pong()
-    assert bench.desk.told == [Proven(7)]
+    assert bench.desk.told == [Proven(7, 1)]
     assert bench.plugins.find("demo-route") is None
 
 
@@ -183,14 +185,14 @@ def test_a_lost_connection_fails_what_it_carried_and_is_made_anew_and_proven_ane
     waiters = [ask(plugin) for _ in range(5)]
     bench.wire.end()
     assert [type(told) for waiter in waiters for told in waiter.told] == [LinkLost] * 5
-    assert bench.desk.told == [Proven(7), Lost(7)]
+    assert bench.desk.told == [Proven(7, 1), Lost(7)]
     assert bench.plugins.find("demo-route") is None
     bench.grant()
     assert bench.plugins.find("demo-route") is None, "that was of the connection before"
     bench.desk.clock.advance(1.0)
     assert len(bench.desk.dial.wires) == 2
     plugin = bench.granted()
-    assert bench.desk.told[2:] == [Proven(7)]
+    assert bench.desk.told[2:] == [Proven(7, 2)]
     again = ask(plugin)
     [request] = bench.asked()
     bench.answer(request)
@@ -200,7 +202,19 @@ def test_a_lost_connection_fails_what_it_carried_and_is_made_anew_and_proven_ane
 def test_one_that_was_lost_before_it_was_granted_is_told_to_be_lost(bench: Bench) -> None:
     bench.pong()
     bench.wire.end()
-    assert bench.desk.told == [Proven(7), Lost(7)]
+    assert bench.desk.told == [Proven(7, 1), Lost(7)]
+
+
+def test_a_grant_for_the_connection_before_does_nothing(bench: Bench) -> None:
+    bench.pong()
+    bench.wire.end()
+    bench.desk.clock.advance(1.0)
+    bench.pong()
+    assert bench.desk.told == [Proven(7, 1), Lost(7), Proven(7, 2)]
+    bench.plugins.grant(Granted(7, 1, 4, 2))
+    assert bench.plugins.find("demo-route") is None
+    bench.grant()
+    assert bench.plugins.find("demo-route") is not None
 
 
 def test_a_process_that_keeps_closing_is_left_alone(bench: Bench) -> None:
@@ -221,7 +235,7 @@ def test_a_socket_that_takes_no_connection_is_tried_again(bench: Bench) -> None:
     bench.desk.dial.refusal = None
     bench.desk.clock.advance(2.0)
     bench.pong()
-    assert Proven(8) in bench.desk.told
+    assert Proven(8, 1) in bench.desk.told
 
 
 def test_what_is_withdrawn_is_left_once_it_has_answered(bench: Bench) -> None:
@@ -231,7 +245,7 @@ def test_what_is_withdrawn_is_left_once_it_has_answered(bench: Bench) -> None:
     [request] = bench.asked()
     bench.plugins.withdraw(7)
     assert bench.plugins.find("demo-route") is None
-    assert bench.desk.told == [Proven(7)]
+    assert bench.desk.told == [Proven(7, 1)]
     assert "abort" not in bench.wire.calls
     bench.answer(request)
     assert [type(told) for told in waiter.told] == [Answer]
@@ -311,10 +325,10 @@ def test_it_is_reported_where_there_is_something_new(bench: Bench) -> None:
 def test_a_pong_that_comes_late_or_twice_proves_nothing_more(bench: Bench) -> None:
     pong = b'{"type":"lifecycle","request_id":"worker","payload":{"action":"pong"}}\n'
     bench.wire.hear(pong + pong)
-    assert bench.desk.told == [Proven(7)]
+    assert bench.desk.told == [Proven(7, 1)]
     bench.grant()
     bench.wire.hear(pong)
-    assert bench.desk.told == [Proven(7)]
+    assert bench.desk.told == [Proven(7, 1)]
 
 
 def test_the_pong_of_another_ping_proves_nothing(bench: Bench) -> None:
@@ -354,4 +368,4 @@ def test_it_is_lost_once_where_it_was_granted_or_proven_alone(bench: Bench) -> N
     bench.wire.end()
     bench.desk.clock.advance(1.0)
     bench.wire.end()
-    assert bench.desk.told == [Proven(7), Lost(7)], "the second was never proven"
+    assert bench.desk.told == [Proven(7, 1), Lost(7)], "the second was never proven"

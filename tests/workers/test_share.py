@@ -94,10 +94,17 @@ def test_all_is_the_cores_until_the_process_has_answered_somebody_else(bench: Be
     assert (bench.link.in_flight, bench.link.waiting) == (12, 1)
 
 
+def test_what_is_granted_is_for_the_connection_that_was_proven(bench: Bench) -> None:
+    bench.share.proven(bench.one, 1)
+    bench.share.lost(bench.one)
+    bench.share.proven(bench.one, 2)
+    assert bench.one.told[1:] == [Granted(7, 1, 4, 85), Granted(7, 2, 4, 85)]
+
+
 def test_each_gets_an_equal_part(bench: Bench) -> None:
     for worker in (bench.one, bench.two):
-        bench.share.proven(worker)
-        assert worker.told[1:] == [Granted(7, 4, 85)]
+        bench.share.proven(worker, 1)
+        assert worker.told[1:] == [Granted(7, 1, 4, 85)]
     assert bench.share.granted == {bench.one, bench.two}
     bench.ask(5)
     assert (bench.link.in_flight, bench.link.waiting) == (4, 1)
@@ -105,7 +112,7 @@ def test_each_gets_an_equal_part(bench: Bench) -> None:
 
 def test_a_part_is_given_only_once_the_core_has_no_more_in_hand(bench: Bench) -> None:
     bench.ask(10)
-    bench.share.proven(bench.one)
+    bench.share.proven(bench.one, 1)
     assert bench.share.granted == set()
     bench.share.grant()
     assert bench.share.granted == set()
@@ -118,18 +125,18 @@ def test_a_part_is_given_only_once_the_core_has_no_more_in_hand(bench: Bench) ->
 
 
 def test_the_part_of_one_that_lost_its_connection_is_the_cores_again(bench: Bench) -> None:
-    bench.share.proven(bench.one)
+    bench.share.proven(bench.one, 1)
     bench.share.lost(bench.one)
     assert bench.share.granted == set()
     bench.ask(12)
     assert bench.link.in_flight == 12
     bench.answer()
-    bench.share.proven(bench.one)
+    bench.share.proven(bench.one, 1)
     assert bench.share.granted == {bench.one}
 
 
 def test_what_they_have_in_hand_counts_and_is_nobodys_when_they_are_gone(bench: Bench) -> None:
-    bench.share.proven(bench.one)
+    bench.share.proven(bench.one, 1)
     bench.report(bench.one, 3, 2)
     bench.report(bench.two, 1, 0)
     bench.report(bench.one, 4, 5)
@@ -150,14 +157,14 @@ def test_what_they_counted_is_counted(bench: Bench) -> None:
 
 
 def test_the_end_waits_for_all_that_were_told_of_it(bench: Bench) -> None:
-    bench.share.proven(bench.one)
+    bench.share.proven(bench.one, 1)
     bench.report(bench.two, 1, 0)
     ended, again = bench.share.withdraw(), bench.share.withdraw()
     assert [worker.told[-1] for worker in (bench.one, bench.two)] == [Withdrawn(7)] * 2
     assert bench.share.granted == set()
     assert not fired(ended)
     bench.share.drained(bench.one)
-    bench.share.proven(bench.two)
+    bench.share.proven(bench.two, 1)
     assert not fired(ended)
     assert bench.over == []
     bench.share.drained(bench.two)

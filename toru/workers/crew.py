@@ -266,7 +266,7 @@ class Crew:
     def _heard_of(self, share: Share, worker: Hired, message: Proven | Lost | Drained | Said) -> None:
         match message:
             case Proven():
-                share.proven(worker)
+                share.proven(worker, message.proof)
             case Lost():
                 share.lost(worker)
             case Drained():

@@ -46,9 +46,10 @@ class Offered(Struct, frozen=True, tag=True):
 
 
 class Granted(Struct, frozen=True, tag=True):
-    """Ask it: so many requests at once, while so many more wait."""
+    """Ask it, on the connection that was said to be proven with that number: so many at once, while so many more wait."""
 
     share: int
+    proof: int
     concurrency: int
     max_waiting: int
 
@@ -91,9 +92,10 @@ class Ready(Struct, frozen=True, tag=True):
 
 
 class Proven(Struct, frozen=True, tag=True):
-    """The process answers there."""
+    """The process answers there: for the how manieth time, as connections are lost and made again."""
 
     share: int
+    proof: int
 
 
 class Lost(Struct, frozen=True, tag=True):

@@ -117,7 +117,9 @@ class AskedPlugin:
     def __init__(self, offered: Offered, desk: Desk) -> None:
         self.id = offered.offer.plugin_id
         self.granted = False
+        # Whether its connection is, and how often one was.
         self._proven = False
+        self._proofs = 0
         self.traffic = TrafficCounter()
         self.share = offered.share
         self._offer = offered.offer
@@ -186,7 +188,8 @@ class AskedPlugin:
             self._timer.cancel()
             self._timer = None
             self._proven = True
-            self.desk.tell(Proven(self.share))
+            self._proofs += 1
+            self.desk.tell(Proven(self.share, self._proofs))
 
     def lost(self) -> None:
         """Its connection is no more, or could not be made."""
@@ -216,6 +219,8 @@ class AskedPlugin:
         """It may be asked."""
         if self._channel is None or not self._proven or self._withdrawn:
             return  # that the connection was lost is told already, or nobody wants it any more
+        if granted.proof != self._proofs:
+            return  # that was for the connection before this one
         self._link.limit(granted.concurrency, granted.max_waiting)
         if not self.granted:
             self.granted = True

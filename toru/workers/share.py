@@ -51,7 +51,8 @@ class Share:
         self._part = offer.concurrency // parties
         self._waiting_part = MAX_WAITING // parties
         self._offered: set[Told] = set()
-        self._proven: set[Told] = set()
+        # With the number of the proof, for a grant.
+        self._proven: dict[Told, int] = {}
         # Requests in hand and waiting, by worker.
         self._busy: dict[Told, tuple[int, int]] = {}
         self._drained = Waiting()
@@ -83,15 +84,15 @@ class Share:
             self._offered.add(worker)
             worker.tell(Offered(self.number, self.offer))
 
-    def proven(self, worker: Told) -> None:
-        """The process answered it."""
+    def proven(self, worker: Told, proof: int) -> None:
+        """The process answered it, for the `proof`th time."""
         if worker in self._offered and not self.withdrawn:
-            self._proven.add(worker)
+            self._proven[worker] = proof
             self._divide()
 
     def lost(self, worker: Told) -> None:
         """It has no connection to the process any more."""
-        self._proven.discard(worker)
+        self._proven.pop(worker, None)
         self.granted.discard(worker)
         if not self.withdrawn:
             self._divide()
@@ -124,13 +125,13 @@ class Share:
 
     def grant(self) -> None:
         """Let those ask that may, once the core has no more in hand than it is left."""
-        if self._proven == self.granted or self.withdrawn:
+        if self._proven.keys() == self.granted or self.withdrawn:
             return
         if self._link.in_flight > self.offer.concurrency - len(self._proven) * self._part:
             return
-        for worker in self._proven - self.granted:
+        for worker in self._proven.keys() - self.granted:
             self.granted.add(worker)
-            worker.tell(Granted(self.number, self._part, self._waiting_part))
+            worker.tell(Granted(self.number, self._proven[worker], self._part, self._waiting_part))
 
     def _look(self) -> None:
         if self.withdrawn and not self._offered:
