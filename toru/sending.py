@@ -11,12 +11,13 @@ from twisted.internet.interfaces import IHalfCloseableDescriptor, ISSLTransport
 from twisted.internet.tcp import Connection
 
 
-def send_now(transport: Connection, data: bytes) -> None:
+def send_now(transport: Any, data: bytes) -> None:
     """Write what nothing is likely to follow in this turn.
 
-    Most messages fit into a socket: to try it spares telling the kernel to say when they would, and back.
+    Most messages fit into a socket: to try it spares telling the kernel to say when they would, and back. What is no
+    socket's own transport is written to as ever.
     """
-    if not (transport.dataBuffer or transport._tempDataBuffer):
+    if isinstance(transport, Connection) and not (transport.dataBuffer or transport._tempDataBuffer):
         try:
             sent = transport.socket.send(data)
         except OSError:

@@ -45,7 +45,7 @@ UNASKED = json_line("log", level="info", message="hello")
 class TestSaying:
     def test_init_comes_first(self) -> None:
         bench = Bench()
-        bench.channel.send("1", REQUEST)
+        bench.channel.send("1", REQUEST, alone=True)
         init, request = bench.wire.said()
         assert init["payload"]["action"] == "init"
         assert init["payload"]["token"] == INIT.token
@@ -72,6 +72,60 @@ class TestSaying:
         bench.wire.said()
         with pytest.raises(BodyTooLarge):
             bench.channel.send("1", HttpRequest(RequestHead("POST", "/", {}), b"x" * 10_000))
+        assert bench.wire.said() == []
+
+
+class TestJoining:
+    """What is asked in one turn of the reactor."""
+
+    def test_it_leaves_together_and_in_order(self) -> None:
+        bench = Bench()
+        bench.wire.said()
+        for number in (1, 2, 3):
+            bench.channel.send(str(number), REQUEST)
+        assert bench.wire.said() == []
+        assert bench.timers == 1
+        bench.clock.advance(0)
+        assert [one["request_id"] for one in bench.wire.said()] == ["1", "2", "3"]
+        assert bench.timers == 0
+
+    def test_one_alone_leaves_at_once_but_overtakes_nobody(self) -> None:
+        bench = Bench()
+        bench.wire.said()
+        bench.channel.send("1", REQUEST, alone=True)
+        assert [one["request_id"] for one in bench.wire.said()] == ["1"]
+        bench.channel.send("2", REQUEST)
+        bench.channel.send("3", REQUEST, alone=True)
+        assert bench.wire.said() == []
+        bench.clock.advance(0)
+        assert [one["request_id"] for one in bench.wire.said()] == ["2", "3"]
+
+    def test_it_leaves_before_what_is_said_of_it(self) -> None:
+        bench = Bench()
+        bench.wire.said()
+        bench.channel.send("1", REQUEST)
+        bench.channel.cancel("1")
+        assert [one["type"] for one in bench.wire.said()] == ["http", "cancel"]
+        bench.clock.advance(0)
+        assert bench.wire.said() == []
+
+    def test_much_does_not_wait(self) -> None:
+        bench = Bench()
+        bench.wire.said()
+        long = HttpRequest(RequestHead("POST", "/", {}), b"x" * 9_000)
+        for number in range(10):
+            bench.channel.send(str(number), long)
+        gone = [one["request_id"] for one in bench.wire.said()]
+        assert gone == [str(number) for number in range(8)]
+        bench.clock.advance(0)
+        assert [one["request_id"] for one in bench.wire.said()] == ["8", "9"]
+
+    def test_nothing_leaves_after_the_end(self) -> None:
+        bench = Bench()
+        bench.wire.said()
+        bench.channel.send("1", REQUEST)
+        bench.channel.close()
+        assert bench.timers == 0
         assert bench.wire.said() == []
 
 

@@ -44,6 +44,7 @@ class TestTheQuestion:
     def test_has_no_side_effect(self, framing: str) -> None:
         bench = Bench(framing)
         bench.ask()
+        bench.clock.advance(0)
         message = bench.wire.said()[-1]
         payload = message["payload"] if framing == "2" else message["payload"]["payload"]
         assert (payload["method"], payload["path"], payload["body"]) == ("OPTIONS", "/", None)

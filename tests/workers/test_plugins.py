@@ -98,6 +98,7 @@ class Bench:
 
     def asked(self) -> list[Any]:
         """The requests that it was sent since the last time."""
+        self.desk.clock.advance(0)
         return [message for message in self.wire.said() if message["type"] == "http"]
 
     def answer(self, request: Any) -> None:

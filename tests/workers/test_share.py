@@ -67,6 +67,7 @@ class Bench:
 
     def answer(self) -> None:
         """All that it was asked."""
+        self.clock.advance(0)
         for message in self.wire.said():
             if message["type"] == "http":
                 answer = '{"type":"http","request_id":"%s","payload":{"status":200}}\n'

@@ -10,7 +10,6 @@ from functools import partial
 from typing import Protocol as Interface
 
 from msgspec.structs import replace
-from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IFileDescriptorReceiver, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -30,6 +29,8 @@ from toru.wire.protocol2 import JsonLines
 UNASKED_AT_ONCE = 200
 UNASKED_BYTES = 32 * 1024
 PAUSE_SECONDS = 0.05
+# Bytes of messages that wait for the end of the turn: more leave at once.
+_MOST_JOINED = 64 * 1024
 # How often a connection is tried that the plugin's backlog has no room for.
 AGAIN_SECONDS = 0.05
 
@@ -96,7 +97,7 @@ class Multiplexed(PluginConnection):
     """Protocol 2: one connection for many requests at once.
 
     It is its transport's producer so as to learn when the plugin stops reading: then nothing more is
-    written, and what the transport holds stays within one message over its own buffer.
+    written, and what is held stays within one message over what is joined, and the transport's own buffer.
     """
 
     def __init__(self, codec: JsonLines, init: Init, owner: Owner, clock: IReactorTime, *, cancel: bool):
@@ -109,22 +110,41 @@ class Multiplexed(PluginConnection):
         self._framer = codec.framer()
         self._clock = clock
         self._tell_cancel = cancel
-        self._over = self._plain = False
+        self._over = False
         self._pause: IDelayedCall | None = None
+        # What was said in this turn of the reactor, and leaves in the next.
+        self._joined: list[bytes] = []
+        self._joined_size = 0
+        self._leaving: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         self.can_send = self.answering = True
-        self._plain = isinstance(self.transport, tcp.Connection)
         self.transport.registerProducer(self, True)
         self.transport.write(self._codec.init(self._init))
 
     def send(self, request_id: str, request: HttpRequest, *, alone: bool = False) -> None:
         frame = self._codec.request(request_id, request)
-        if alone and self._plain and not self._over:
+        if self._over:
+            return
+        if alone and not self._joined:
             send_now(self.transport, frame)
-        else:
-            # Of many, those of one turn of the reactor leave together.
-            self._write(frame)
+            return
+        # Of many, those of one turn of the reactor leave together.
+        self._joined.append(frame)
+        self._joined_size += len(frame)
+        if self._joined_size >= _MOST_JOINED:
+            self._leave()
+        elif self._leaving is None:
+            self._leaving = self._clock.callLater(0, self._turn_over)
+
+    def _turn_over(self) -> None:
+        self._leaving = None
+        self._leave()
+
+    def _leave(self) -> None:
+        if self._joined:
+            joined, self._joined, self._joined_size = b"".join(self._joined), [], 0
+            send_now(self.transport, joined)
 
     def cancel(self, request_id: str) -> None:
         if self._tell_cancel:
@@ -144,6 +164,7 @@ class Multiplexed(PluginConnection):
 
     def _write(self, frame: bytes) -> None:
         if not self._over:
+            self._leave()
             self.transport.write(frame)
 
     def dataReceived(self, data: bytes) -> None:
@@ -178,9 +199,11 @@ class Multiplexed(PluginConnection):
             return
         self._over = True
         self.can_send = self.answering = False
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
+        for call in (self._pause, self._leaving):
+            if call is not None:
+                call.cancel()
+        self._pause = self._leaving = None
+        self._joined = []
         if self.transport is not None and self.transport.connected:  # not so where it was never dialled
             self.transport.unregisterProducer()
             # Not loseConnection: that waits for a reader, who may be anybody that was handed the socket.

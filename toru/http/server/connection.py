@@ -299,7 +299,7 @@ class Connection(Protocol):
             return
         if self._half_closed:
             self._since = self.site.ticks
-        if self._plain and len(self._exchanges) == 1:
+        if len(self._exchanges) == 1:
             send_now(self.transport, data)
         else:
             self.transport.write(data)
