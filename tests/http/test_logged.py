@@ -135,6 +135,12 @@ def test_one_that_does_not_come(desk: Desk) -> None:
     assert (line["request"], line["status"]) == ("-", "408")
 
 
+def test_a_request_that_has_a_length_and_no_host(desk: Desk) -> None:
+    desk.transport.protocol.dataReceived(b"POST /x HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    [line] = desk.lines()
+    assert (line["request"], line["status"]) == ("POST /x HTTP/1.1", "400")
+
+
 def test_clients_that_go(desk: Desk) -> None:
     desk.plugins.reaction = lambda _: Deferred()
     desk.send(HELLO, WHO)

@@ -379,6 +379,16 @@ def test_a_body_that_is_too_long_behind_the_same_head(tmp_path: Path) -> None:
     assert [len(request.body or b"") for request in plugins.requests] == [3, 10]
 
 
+@pytest.mark.parametrize(("digits", "code"), [(20, 401), (21, 400), (4000, 400), (5000, 400), (60_000, 400)])
+@pytest.mark.parametrize("body", ["", "abc"])
+def test_a_length_with_zeros_in_front(tmp_path: Path, digits: int, code: int, body: str) -> None:
+    _, _, transport = on_a_clock(tmp_path, FakePlugins())
+    length = str(len(body)).zfill(digits)
+    sent = f"POST {HELLO} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+    transport.protocol.dataReceived(sent.encode())
+    assert parsed(transport.value()).status == code
+
+
 def test_one_wakeup_for_a_connection_and_none_for_the_site(tmp_path: Path) -> None:
     clock, site, transport = on_a_clock(tmp_path, FakePlugins())
     site.doStart()

@@ -18,6 +18,8 @@ MAX_FIELDS = 100
 # Around a field's name and value: a colon, a space, CR and LF.
 _FIELD_BYTES = 4
 _ANNOUNCED_BYTES = len(b"content-length") + _FIELD_BYTES
+# Python itself reads no number of any length (RFC 9110, 8.6, warns of such).
+_MOST_DIGITS = 20
 # RFC 3986, 3.2.2: a name, an address or one in brackets, and a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?", re.ASCII)
 
@@ -111,6 +113,9 @@ class Head:
         # RFC 9112, 3.2: an older client need not say which host it means.
         if told.host_fault is not None and (self.version == "1.1" or b"host" in self.fields):
             raise told.host_fault
+        if self.announced is not None and len(self.announced) > _MOST_DIGITS:
+            # Zeros in front of it: llhttp refuses what is greater than 2**64.
+            raise BadRequest(f"A Content-Length has at most {_MOST_DIGITS} digits here.")
         self.length = None if told.chunked else int(self.announced or b"0")
         if self.upgrades and self.length != 0:
             # RFC 9110, 7.8: the body would come before the new protocol, and parsers do not agree on that.

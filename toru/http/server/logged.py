@@ -113,7 +113,7 @@ class Logged(Exchange):
 
 
 def _request(head: Head) -> bytes:
-    if not head.fields.lines and head.version == "1.1":
+    if not head.fields.lines and head.announced is None and head.version == "1.1":
         # It has no Host even: what came was no request, or none as a whole.
         return b"-"
     target = _escaped(head.target)

@@ -102,8 +102,9 @@ class Reader:
                 self._repeated, self._shape = data, _Shape(data[:target], data[behind:], None)
             return
         end = data.find(_END_OF_HEAD, behind) + len(_END_OF_HEAD)
-        # Empty lines behind a body are passed over, and would be taken for a part of it.
-        if len(data) - end == int(announced) and end <= MAX_REPEATED_BYTES:
+        # In a head that is longer, the number may have more digits than Python reads. Empty lines behind a body are passed
+        # over, and would be taken for a part of it.
+        if end <= MAX_REPEATED_BYTES and len(data) - end == int(announced):
             head = data[:end]
             # Between the colon and the value there may be spaces, and nothing else.
             value = head.find(announced, head.lower().find(_ANNOUNCED, behind) + len(_ANNOUNCED))
