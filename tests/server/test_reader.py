@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from contextlib import suppress
 
 import pytest
@@ -142,7 +143,12 @@ LINES = st.lists(
     max_size=2,
 )
 PLAIN = st.sampled_from([b"/x", b"/", b"/y?/x"])
-TARGETS = PLAIN | st.sampled_from([b"http://a/x", b"/x#y", b"/x y", b"x", b"/\xff"])
+TARGETS = st.one_of(
+    PLAIN,
+    PLAIN,
+    st.sampled_from([b"http://a/x", b"/x#y", b"/x y", b"x", b"/\xff"]),
+    st.text(string.printable, max_size=8).map(lambda target: b"/" + target.encode()),
+)
 BODIES = st.sampled_from([b"", b"", b"abc", b"0123456789", GET, b"0\r\n\r\n", b"\r\n\r\nx"])
 
 
@@ -154,17 +160,26 @@ def request(method: bytes, target: bytes, lines: list[bytes], body: bytes, off: 
 
 @settings(max_examples=500)
 @given(
-    st.sampled_from([b"GET", b"POST"]),
+    st.sampled_from(
+        [
+            (b"GET", b"GET"),
+            (b"GET", b"GET"),
+            (b"POST", b"POST"),
+            (b"POST", b"POST"),
+            (b"GET", b"HEAD"),
+            (b"GET", b""),
+        ]
+    ),
     LINES,
     st.sampled_from([0, 0, 0, 0, 1, -1]),
-    st.tuples(PLAIN, TARGETS),
+    st.tuples(PLAIN | st.just(b"x:1"), TARGETS),
     st.tuples(BODIES, BODIES),
     st.sampled_from([b"", b"", b"", b"\r\n"]),
     st.sampled_from([b"", b"", b"", b"\r\n", b"\n", b"\r\n\r\n", b"x"]),
     st.data(),
 )
 def test_what_is_known_at_a_glance_means_what_it_would(
-    method: bytes,
+    methods: tuple[bytes, bytes],
     lines: list[bytes],
     off: int,
     targets: tuple[bytes, bytes],
@@ -173,8 +188,8 @@ def test_what_is_known_at_a_glance_means_what_it_would(
     behind: bytes,
     data: st.DataObject,
 ) -> None:
-    known = before + request(method, targets[0], lines, bodies[0]) + behind
-    sent = data.draw(st.sampled_from([before, b""])) + request(method, targets[1], lines, bodies[1], off)
+    known = before + request(methods[0], targets[0], lines, bodies[0]) + behind
+    sent = data.draw(st.sampled_from([before, b""])) + request(methods[1], targets[1], lines, bodies[1], off)
     if data.draw(st.sampled_from([False, False, True])):
         at = data.draw(st.integers(0, len(sent)))
         new = data.draw(st.sampled_from([b"", b"0", b"1", b"/", b" ", b"\r\n", b"x"]))

@@ -18,7 +18,7 @@ MAX_FIELDS = 100
 # Around a field's name and value: a colon, a space, CR and LF.
 _FIELD_BYTES = 4
 _ANNOUNCED_BYTES = len(b"content-length") + _FIELD_BYTES
-# Python itself reads no number of any length (RFC 9110, 8.6, warns of such).
+# Of a length that is announced: Python itself does not read numbers of any length (RFC 9110, 8.6, warns of such).
 _MOST_DIGITS = 20
 # RFC 3986, 3.2.2: a name, an address or one in brackets, and a port.
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d*)?", re.ASCII)
@@ -80,8 +80,7 @@ class Head:
 
     def announcing(self, announced: bytes) -> Head:
         """The same before another body, where this one announces its own and is checked."""
-        method, target, version = self._sent
-        head = Head(method, target, version, self.fields, announced, upgrades=self.upgrades)
+        head = Head(*self._sent, self.fields, announced, upgrades=self.upgrades)
         head.target, head.authority = self.target, self.authority
         head.length = int(announced)
         head.proxied, head.checked = self.proxied, self.checked
